@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Who is it? The open-set decision over a gallery snapshot.
+#pragma once
+
+#include "core/base/result.h"
+#include "core/face/face.h"
+#include "core/gallery/index.h"
+#include "core/gallery/store.h"
+
+#include <memory>
+
+namespace sphere {
+
+struct MatchOptions {
+    Metric metric = Metric::Cosine;
+    float threshold = 0;      ///< known when the best distance <= threshold
+    float margin = 0.05F;     ///< ambiguous when the second person is nearer than this; 0 = off
+    int top_k = 1;            ///< candidates reported (distinct people)
+    std::string index = "auto";
+};
+
+/// The default margin of a metric: 0.05 for cosine, 0 (off) for euclidean, whose scale is the model's.
+float default_margin(Metric metric);
+
+/// Immutable: built from a snapshot, searched from any thread.
+class Matcher {
+  public:
+    static Result<std::shared_ptr<const Matcher>> build(GallerySnapshot snapshot,
+                                                        const MatchOptions &options);
+
+    /// The decision for one probe. A person's distance is that of its nearest face. States:
+    /// Known; Unknown/below-threshold; Ambiguous (known by threshold, second person within the
+    /// margin); Unknown/empty-gallery; Unusable/wrong-model where the stamp differs from the gallery's.
+    MatchResult match(const Embedding &probe) const;
+
+    const GallerySnapshot &snapshot() const { return snapshot_; }
+
+  private:
+    Matcher() = default;
+    GallerySnapshot snapshot_; ///< embeddings are moved into the index
+    MatchOptions options_;
+    std::unique_ptr<Index> index_;
+};
+
+} // namespace sphere

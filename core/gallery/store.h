@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Where enrolled people are kept.
+#pragma once
+
+#include "core/base/result.h"
+#include "core/face/face.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sphere {
+
+struct Person {
+    std::string id;    ///< what the user enrolled it as; unique
+    std::string label; ///< what is shown; equals id unless set
+    int faces = 0;
+};
+
+/// One face to enrol.
+struct Enrolment {
+    std::string person_id;
+    std::string source; ///< where the picture came from, for the user
+    std::optional<Quality> quality;
+    std::vector<float> embedding;           ///< raw, stamp.dims values, all finite
+    std::vector<std::uint8_t> thumbnail_jpeg; ///< empty = none kept
+};
+
+struct EnrolledFace {
+    std::int64_t face_id = 0;
+    std::string person_id;
+    std::string label;
+    std::vector<float> embedding;
+};
+
+/// Every embedding of one stamp, with the version that it shows.
+struct GallerySnapshot {
+    std::int64_t version = 0;
+    std::optional<EmbeddingStamp> stamp; ///< empty: nothing enrolled yet
+    std::vector<EnrolledFace> faces;
+};
+
+/// Thread-safe. A call that fails leaves the store as it was.
+class Store {
+  public:
+    virtual ~Store() = default;
+
+    /// Adds faces in one transaction; people are made as needed. The first enrolment stamps the
+    /// gallery. When it returns, the rows are on disk. Errors: Mismatch (another stamp; says how to
+    /// re-embed), InvalidArgument (wrong dims, a value not finite, an empty id), Busy, NoSpace, Io.
+    virtual Result<std::vector<std::int64_t>> enrol(const EmbeddingStamp &stamp,
+                                                    const std::vector<Enrolment> &faces) = 0;
+
+    /// Removes a person with all faces, overwriting the bytes. Errors: NotFound, Busy, Io.
+    virtual Result<void> remove_person(const std::string &person_id) = 0;
+
+    virtual Result<std::vector<Person>> list_people() = 0;
+
+    /// All embeddings. Errors: Corrupt, Busy, Io.
+    virtual Result<GallerySnapshot> load() = 0;
+
+    /// Changes with every committed change, by whatever process. Cheap: for polling.
+    virtual Result<std::int64_t> version() = 0;
+};
+
+enum class OpenMode : std::uint8_t { Existing, CreateIfMissing };
+
+/// Opens a gallery by location: "sqlite:PATH" or a bare path (relative to the working directory).
+/// `postgresql://…` is Unsupported in this build. Errors: NotFound (says how to enrol), Permission,
+/// Corrupt (not a gallery), Unsupported (made by a newer version: names both).
+Result<std::unique_ptr<Store>> open_store(const std::string &location, OpenMode mode);
+
+} // namespace sphere
