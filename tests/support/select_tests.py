@@ -1,0 +1,36 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Prints the names of a build's tests that match, one a line."""
+
+import argparse
+import json
+import os
+import subprocess
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build-dir", required=True)
+    parser.add_argument("--filter", default="")
+    parser.add_argument("--suite", action="append", default=[])
+    parser.add_argument("--compiled-only", action="store_true")
+    options = parser.parse_args()
+
+    listing = subprocess.run(
+        ["meson", "introspect", "--tests", options.build_dir],
+        check=True, stdout=subprocess.PIPE, text=True).stdout
+    build = os.path.abspath(options.build_dir) + os.sep
+    for test in json.loads(listing):
+        command = test["cmd"]
+        if options.filter not in test["name"]:
+            continue
+        if options.suite and not any(
+                f"/tests/{suite}/" in part for suite in options.suite for part in command):
+            continue
+        if options.compiled_only and not command[0].startswith(build):
+            continue
+        print(test["name"])
+
+
+if __name__ == "__main__":
+    main()
