@@ -30,18 +30,20 @@ struct Hit {
     bool operator==(const Hit &) const = default;
 };
 
-/// Rows by caller-owned 64-bit ids. Not thread-safe for writing; search() is const and may run from
-/// several threads at once.
+/// Rows by caller-owned 64-bit ids. Not thread-safe for writing; search() is const and may run
+/// from several threads at once.
 class Index {
   public:
     virtual ~Index() = default;
-    /// `vectors` is ids.size() x dims, row-major, raw. Errors: InvalidArgument (sizes, not finite,
-    /// an id that is there already; nothing is added).
-    virtual Result<void> add(std::span<const std::int64_t> ids, std::span<const float> vectors) = 0;
+    /// `vectors` is ids.size() x dims, row-major, raw. Errors: InvalidArgument (sizes, not
+    /// finite, an id that is there already; nothing is added).
+    virtual Result<void> add(std::span<const std::int64_t> ids,
+                             std::span<const float> vectors) = 0;
     /// Removes the ids that are there; returns how many were.
     virtual Result<std::size_t> remove(std::span<const std::int64_t> ids) = 0;
     /// Nearest first, at most k; equal distances by id. Errors: InvalidArgument (query size).
-    virtual Result<std::vector<Hit>> search(std::span<const float> query, std::size_t k) const = 0;
+    virtual Result<std::vector<Hit>> search(std::span<const float> query,
+                                            std::size_t k) const = 0;
     virtual std::size_t size() const = 0;
 };
 

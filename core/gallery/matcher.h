@@ -13,13 +13,14 @@ namespace sphere {
 
 struct MatchOptions {
     Metric metric = Metric::Cosine;
-    float threshold = 0;      ///< known when the best distance <= threshold
-    float margin = 0.05F;     ///< ambiguous when the second person is nearer than this; 0 = off
-    int top_k = 1;            ///< candidates reported (distinct people)
+    float threshold = 0;  ///< known when the best distance <= threshold
+    float margin = 0.05F; ///< ambiguous when the second person is nearer than this; 0 = off
+    int top_k = 1;        ///< candidates reported (distinct people)
     std::string index = "auto";
 };
 
-/// The default margin of a metric: 0.05 for cosine, 0 (off) for euclidean, whose scale is the model's.
+/// The default margin of a metric: 0.05 for cosine, 0 (off) for euclidean, whose scale is the
+/// model's.
 float default_margin(Metric metric);
 
 /// Immutable: built from a snapshot, searched from any thread.
@@ -30,14 +31,15 @@ class Matcher {
 
     /// The decision for one probe. A person's distance is that of its nearest face. States:
     /// Known; Unknown/below-threshold; Ambiguous (known by threshold, second person within the
-    /// margin); Unknown/empty-gallery; Unusable/wrong-model where the stamp differs from the gallery's.
+    /// margin); Unknown/empty-gallery; Unusable/wrong-model where the stamp differs from the
+    /// gallery's.
     MatchResult match(const Embedding &probe) const;
 
     const GallerySnapshot &snapshot() const { return snapshot_; }
 
   private:
     Matcher() = default;
-    GallerySnapshot snapshot_; ///< embeddings are moved into the index
+    GallerySnapshot snapshot_; ///< for cosine, without the embeddings: the index has them
     MatchOptions options_;
     std::unique_ptr<Index> index_;
 };

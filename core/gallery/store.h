@@ -24,7 +24,7 @@ struct Enrolment {
     std::string person_id;
     std::string source; ///< where the picture came from, for the user
     std::optional<Quality> quality;
-    std::vector<float> embedding;           ///< raw, stamp.dims values, all finite
+    std::vector<float> embedding;             ///< raw, stamp.dims values, all finite
     std::vector<std::uint8_t> thumbnail_jpeg; ///< empty = none kept
 };
 
@@ -48,8 +48,9 @@ class Store {
     virtual ~Store() = default;
 
     /// Adds faces in one transaction; people are made as needed. The first enrolment stamps the
-    /// gallery. When it returns, the rows are on disk. Errors: Mismatch (another stamp; says how to
-    /// re-embed), InvalidArgument (wrong dims, a value not finite, an empty id), Busy, NoSpace, Io.
+    /// gallery. When it returns, the rows are on disk. Errors: Mismatch (another stamp; says
+    /// how to re-embed), InvalidArgument (wrong dims, a value not finite, an empty id), Busy,
+    /// NoSpace, Io.
     virtual Result<std::vector<std::int64_t>> enrol(const EmbeddingStamp &stamp,
                                                     const std::vector<Enrolment> &faces) = 0;
 
@@ -67,9 +68,10 @@ class Store {
 
 enum class OpenMode : std::uint8_t { Existing, CreateIfMissing };
 
-/// Opens a gallery by location: "sqlite:PATH" or a bare path (relative to the working directory).
-/// `postgresql://…` is Unsupported in this build. Errors: NotFound (says how to enrol), Permission,
-/// Corrupt (not a gallery), Unsupported (made by a newer version: names both).
+/// Opens a gallery by location: "sqlite:PATH" or a bare path (relative to the working
+/// directory). `postgresql://…` is Unsupported in this build. Errors: NotFound (says how to
+/// enrol), Permission, Corrupt (not a gallery), Unsupported (made by a newer version: names
+/// both).
 Result<std::unique_ptr<Store>> open_store(const std::string &location, OpenMode mode);
 
 } // namespace sphere

@@ -21,8 +21,11 @@ struct FrameRecord {
     std::vector<Face> faces;
 };
 
-/// One line, no newline at its end. Strings are valid UTF-8 whatever the labels hold; numbers that
-/// are not finite become null. `embeddings` adds the vectors.
+/// One line, no newline at its end. Strings are valid UTF-8 whatever the labels hold; numbers
+/// that are not finite become null. `embeddings` adds the vectors.
 std::string to_json_line(const FrameRecord &record, bool embeddings);
+
+/// The same at the end of `out`, whose memory a caller with many records keeps.
+void append_json_line(std::string &out, const FrameRecord &record, bool embeddings);
 
 } // namespace sphere

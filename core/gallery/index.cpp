@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Metrics, and the table of index backends.
+#include "core/gallery/index.h"
+
+#include "core/gallery/exact_index.h"
+#include "core/gallery/limits.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+namespace sphere {
+
+const char *metric_name(Metric metric) {
+    return metric == Metric::Euclidean ? "euclidean" : "cosine";
+}
+
+Result<Metric> parse_metric(const std::string &name) {
+    for (const Metric metric : {Metric::Cosine, Metric::Euclidean})
+        if (name == metric_name(metric))
+            return metric;
+    return fail(Errc::InvalidArgument, "no metric named \"", name,
+                "\": use cosine or euclidean");
+}
+
+float cosine_similarity(std::span<const float> a, std::span<const float> b) {
+    assert(a.size() == b.size());
+    double dot = 0;
+    double squares_a = 0;
+    double squares_b = 0;
+    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+        const double x = a[i];
+        const double y = b[i];
+        dot += x * y;
+        squares_a += x * x;
+        squares_b += y * y;
+    }
+    if (squares_a <= 0 || squares_b <= 0)
+        return 0;
+    // Two roots: the product of the squares may leave the range of double.
+    return static_cast<float>(
+        std::clamp(dot / (std::sqrt(squares_a) * std::sqrt(squares_b)), -1.0, 1.0));
+}
+
+float euclidean_distance(std::span<const float> a, std::span<const float> b) {
+    assert(a.size() == b.size());
+    double squares = 0;
+    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+        const double difference = static_cast<double>(a[i]) - b[i];
+        squares += difference * difference;
+    }
+    return static_cast<float>(
+        std::min(std::sqrt(squares), double{std::numeric_limits<float>::max()}));
+}
+
+float metric_distance(Metric metric, std::span<const float> a, std::span<const float> b) {
+    return metric == Metric::Euclidean ? euclidean_distance(a, b) : 1 - cosine_similarity(a, b);
+}
+
+namespace {
+
+struct IndexBackend {
+    const char *name;
+    std::unique_ptr<Index> (*make)(int dims, Metric metric); ///< null: not in this build
+};
+constexpr IndexBackend kIndexBackends[] = {
+    {"exact", &make_exact_index},
+    {"hnsw", nullptr},
+    {"faiss", nullptr},
+};
+
+} // namespace
+
+Result<std::unique_ptr<Index>> make_index(const std::string &kind, int dims, Metric metric) {
+    if (dims < 1 || dims > kMaxDims)
+        return fail(Errc::InvalidArgument, "index: ", dims, " dimensions; 1 to ", kMaxDims,
+                    " are possible");
+    const std::string name = kind == "auto" ? "exact" : kind;
+    for (const IndexBackend &backend : kIndexBackends) {
+        if (name != backend.name)
+            continue;
+        if (!backend.make)
+            return fail(Errc::Unsupported, "index \"", kind,
+                        "\" is not in this build: use index=exact");
+        return backend.make(dims, metric);
+    }
+    return fail(Errc::InvalidArgument, "no index named \"", kind, "\": use auto or exact");
+}
+
+} // namespace sphere
