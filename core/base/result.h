@@ -15,14 +15,14 @@ enum class Errc : std::uint8_t {
     InvalidArgument, ///< the caller's value is out of range or of the wrong form: correct it
     NotFound,        ///< a file, model, person or face that was named does not exist
     Permission,      ///< it exists and may not be read or written
-    Corrupt,         ///< it was read and is not what it should be (truncated, bad checksum, bad syntax)
-    Unsupported,     ///< this build or this format version cannot do it; the message says what can
-    Mismatch,        ///< two valid things do not fit (a gallery and a model, a crop and a network)
-    Busy,            ///< locked by somebody else for longer than the time-out: try again
-    NoSpace,         ///< the disk is full; nothing was lost
-    Io,              ///< any other failure to read or write
-    Engine,          ///< the inference library failed while it loaded or ran a network
-    Internal,        ///< a bug of ours
+    Corrupt, ///< it was read and is not what it should be (truncated, bad checksum, bad syntax)
+    Unsupported, ///< this build or this format version cannot do it; the message says what can
+    Mismatch,    ///< two valid things do not fit (a gallery and a model, a crop and a network)
+    Busy,        ///< locked by somebody else for longer than the time-out: try again
+    NoSpace,     ///< the disk is full; nothing was lost
+    Io,          ///< any other failure to read or write
+    Engine,      ///< the inference library failed while it loaded or ran a network
+    Internal,    ///< a bug of ours
 };
 
 /// The name of `code` as it stands above; never null.

@@ -34,10 +34,11 @@ enum class Precision : std::uint8_t { Auto, Fp32, Bf16, Int8 };
 
 /// What the user chose.
 struct EngineOptions {
-    std::string engine = "auto";           ///< auto, opencv, onednn, onnxruntime, cuda, fake
-    Precision precision = Precision::Auto; ///< Auto = the fastest that keeps the model's accuracy
-    int threads = 0;                       ///< 0 = as many as the machine has cores
-    std::string instance_id;               ///< equal ids share an engine whatever else differs
+    std::string engine = "auto"; ///< auto, opencv, onednn, onnxruntime, cuda, fake
+    Precision precision =
+        Precision::Auto;     ///< Auto = the fastest that keeps the model's accuracy
+    int threads = 0;         ///< 0 = as many as the machine has cores
+    std::string instance_id; ///< equal ids share an engine whatever else differs
 };
 
 /// A loaded network. Thread-safe: run() may be called from any thread; calls may be serialised.
@@ -45,9 +46,10 @@ class Engine {
   public:
     virtual ~Engine() = default;
 
-    /// Runs the network on `input` (NCHW, batch first). `outputs` gets one tensor for each name of
-    /// the descriptor's `outputs`, in that order; its allocations are reused from call to call.
-    /// Errors: InvalidArgument (a shape that the network cannot take), Engine (the library's message).
+    /// Runs the network on `input` (NCHW, batch first). `outputs` gets one tensor for each name
+    /// of the descriptor's `outputs`, in that order; its allocations are reused from call to
+    /// call. Errors: InvalidArgument (a shape that the network cannot take), Engine (the
+    /// library's message).
     virtual Result<void> run(const Tensor &input, std::vector<Tensor> &outputs) = 0;
 
     /// Backend name, e.g. "opencv".
@@ -57,13 +59,16 @@ class Engine {
     virtual int preferred_batch() const = 0;
 };
 
-/// Loads `model` by the backend that `options` names. With `auto`: the descriptor's framework decides.
-/// Errors: Unsupported (backend not built in; says how to enable it), Engine, NotFound, Corrupt.
-Result<std::shared_ptr<Engine>> make_engine(const ResolvedModel &model, const EngineOptions &options);
+/// Loads `model` by the backend that `options` names. With `auto`: the descriptor's framework
+/// decides. Errors: Unsupported (backend not built in; says how to enable it), Engine,
+/// NotFound, Corrupt.
+Result<std::shared_ptr<Engine>> make_engine(const ResolvedModel &model,
+                                            const EngineOptions &options);
 
-/// As make_engine, but one loaded engine a process for equal (files, engine, precision, threads) or
-/// for equal instance_id. The engine lives while somebody holds it. Thread-safe.
-Result<std::shared_ptr<Engine>> acquire_engine(const ResolvedModel &model, const EngineOptions &options);
+/// As make_engine, but one loaded engine a process for equal (files, engine, precision,
+/// threads) or for equal instance_id. The engine lives while somebody holds it. Thread-safe.
+Result<std::shared_ptr<Engine>> acquire_engine(const ResolvedModel &model,
+                                               const EngineOptions &options);
 
 /// Names of the backends, and whether each is built in.
 struct EngineInfo {

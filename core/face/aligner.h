@@ -12,9 +12,9 @@ namespace sphere {
 
 /// Where the five landmarks belong in a crop, or just its size for box modes.
 struct AlignTemplate {
-    std::string name; ///< height x width, as "sphereface-112x96"
-    int width = 0;    ///< px
-    int height = 0;   ///< px
+    std::string name;           ///< height x width, as "sphereface-112x96"
+    int width = 0;              ///< px
+    int height = 0;             ///< px
     bool uses_landmarks = true; ///< false: the box is resized, whatever its shape
     Landmarks5 points{};
 };
@@ -25,21 +25,23 @@ Result<AlignTemplate> find_template(const std::string &name);
 std::vector<std::string> template_names();
 
 struct AlignOptions {
-    float crop_margin = 0;         ///< box modes: grown on each side by this share of its size
-    float min_quality = 0;         ///< [0, 1]; below: reason low-quality (or what is worst), no crop
+    float crop_margin = 0; ///< box modes: grown on each side by this share of its size
+    float min_quality = 0; ///< [0, 1]; below: reason low-quality (or what is worst), no crop
     float min_eye_distance_px = 0; ///< below: reason too-small, no crop
 };
 
-/// The frame-to-crop transform of a face; NotFound where the template needs landmarks that the face
-/// has not, InvalidArgument where they coincide.
-Result<Affine> crop_transform(const Face &face, const AlignTemplate &tmpl, const AlignOptions &options);
+/// The frame-to-crop transform of a face; NotFound where the template needs landmarks that the
+/// face has not, InvalidArgument where they coincide.
+Result<Affine> crop_transform(const Face &face, const AlignTemplate &tmpl,
+                              const AlignOptions &options);
 
-/// Sets crop, crop_template and quality of `face`, or its reason where it is passed over (no error:
-/// a stream goes on). Reads only the planes' pixels that the crop needs. Thread-safe.
+/// Sets crop, crop_template and quality of `face`, or its reason where it is passed over (no
+/// error: a stream goes on). Reads only the planes' pixels that the crop needs. Thread-safe.
 void align_face(const ImageView &frame, const AlignTemplate &tmpl, const AlignOptions &options,
                 Face &face);
 
-/// Sharpness and brightness from the crop, pose from the landmarks; see quality.cpp for the formulas.
+/// Sharpness and brightness from the crop, pose from the landmarks; see quality.cpp for the
+/// formulas.
 Quality assess_quality(const Face &face, const Image &crop);
 
 } // namespace sphere

@@ -14,11 +14,11 @@
 namespace sphere {
 
 struct DetectOptions {
-    float threshold = -1;        ///< score in [0, 1]; -1 = the model's own
-    float nms_threshold = -1;    ///< IoU in [0, 1]; -1 = the model's own
-    float min_face_size_px = 0;  ///< shorter side of the box; smaller faces are left out
-    int max_faces = 0;           ///< best scores first; 0 = no limit
-    int input_width_px = 0;      ///< network input; 0 = the model's own
+    float threshold = -1;       ///< score in [0, 1]; -1 = the model's own
+    float nms_threshold = -1;   ///< IoU in [0, 1]; -1 = the model's own
+    float min_face_size_px = 0; ///< shorter side of the box; smaller faces are left out
+    int max_faces = 0;          ///< best scores first; 0 = no limit
+    int input_width_px = 0;     ///< network input; 0 = the model's own
     int input_height_px = 0;
 };
 
@@ -31,23 +31,25 @@ struct DetectTiming {
 class Detector {
   public:
     virtual ~Detector() = default;
-    /// Faces in frame coordinates, best score first. An empty or tiny picture gives an empty list.
-    /// Errors: InvalidArgument (options that the model cannot follow), Engine.
-    virtual Result<std::vector<Face>> detect(const ImageView &frame, const DetectOptions &options,
+    /// Faces in frame coordinates, best score first. An empty or tiny picture gives an empty
+    /// list. Errors: InvalidArgument (options that the model cannot follow), Engine.
+    virtual Result<std::vector<Face>> detect(const ImageView &frame,
+                                             const DetectOptions &options,
                                              DetectTiming *timing = nullptr) = 0;
 };
 
 /// Loads a detector. `model` is a name, a path or "auto"; `landmark_model` likewise, "" = the
 /// descriptor's own, "none" = boxes only. Errors: as ModelStore::resolve and acquire_engine.
-Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store, const std::string &model,
+Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store,
+                                                const std::string &model,
                                                 const std::string &landmark_model,
                                                 const EngineOptions &options);
 
-/// A letterbox: the picture scaled by one factor into the top-left of the network's input. Network
-/// to frame: x = x_net / scale (CONTRACT, section 1: no half-pixel shift).
+/// A letterbox: the picture scaled by one factor into the top-left of the network's input.
+/// Network to frame: x = x_net / scale (CONTRACT, section 1: no half-pixel shift).
 struct Letterbox {
     float scale = 1;
-    int width = 0;  ///< px of the scaled picture
+    int width = 0; ///< px of the scaled picture
     int height = 0;
 };
 Letterbox fit_letterbox(int frame_width, int frame_height, int net_width, int net_height);

@@ -22,9 +22,10 @@ struct EmbedTiming {
 /// Thread-safe: embed() may be called from any thread.
 class Embedder {
   public:
-    /// `flip` empty = the descriptor's default. Errors: as ModelStore::resolve, acquire_engine and
-    /// find_template.
-    static Result<std::shared_ptr<Embedder>> make(const ModelStore &store, const std::string &model,
+    /// `flip` empty = the descriptor's default. Errors: as ModelStore::resolve, acquire_engine
+    /// and find_template.
+    static Result<std::shared_ptr<Embedder>> make(const ModelStore &store,
+                                                  const std::string &model,
                                                   std::optional<FlipMode> flip,
                                                   const EngineOptions &options);
 
@@ -33,11 +34,12 @@ class Embedder {
     const std::shared_ptr<const EmbeddingStamp> &stamp() const { return stamp_; }
     const Engine &engine() const { return *engine_; }
 
-    /// Embeddings of `crops` (each of the template's size), in their order; `batch_size` crops at
-    /// most go through the network together (0 = as the engine prefers). A result that is not finite
-    /// is an error of that crop alone. Errors of the whole: InvalidArgument (crop size), Engine.
-    Result<std::vector<Embedding>> embed(std::span<const Image *const> crops, int batch_size = 0,
-                                         EmbedTiming *timing = nullptr);
+    /// Embeddings of `crops` (each of the template's size), in their order; `batch_size` crops
+    /// at most go through the network together (0 = as the engine prefers). A result that is
+    /// not finite is an error of that crop alone. Errors of the whole: InvalidArgument (crop
+    /// size), Engine.
+    Result<std::vector<Embedding>> embed(std::span<const Image *const> crops,
+                                         int batch_size = 0, EmbedTiming *timing = nullptr);
 
   private:
     Embedder() = default;

@@ -14,12 +14,12 @@
 
 namespace sphere {
 
-/// Five points in frame pixels: eye, eye, nose, mouth corner, mouth corner; the image-left one first
-/// in each pair.
+/// Five points in frame pixels: eye, eye, nose, mouth corner, mouth corner; the image-left one
+/// first in each pair.
 using Landmarks5 = std::array<Point2f, 5>;
 
-/// Five of the 68 points of the iBUG 300-W markup (0-based): eyes = mean of 37, 38, 40, 41 and of
-/// 43, 44, 46, 47; nose 30; mouth = mean(48, 60) and mean(54, 64). `points` must hold 68.
+/// Five of the 68 points of the iBUG 300-W markup (0-based): eyes = mean of 37, 38, 40, 41 and
+/// of 43, 44, 46, 47; nose 30; mouth = mean(48, 60) and mean(54, 64). `points` must hold 68.
 Landmarks5 landmarks_from_68(const std::vector<Point2f> &points);
 
 /// Swaps members of a pair that are not in image order, left first (after mirroring, say).
@@ -89,7 +89,8 @@ struct MatchResult {
     std::vector<Candidate> candidates; ///< distinct people, nearest first
     std::string metric;
     float threshold = 0;
-    std::optional<float> margin; ///< second-best person's distance - best's; empty with one person
+    std::optional<float>
+        margin; ///< second-best person's distance - best's; empty with one person
 
     /// The recognised person, or null unless the state is Known.
     const Candidate *best() const {

@@ -36,19 +36,20 @@ struct Affine {
     std::optional<Affine> inverse() const;
 };
 
-/// The similarity (rotation, uniform scale, translation, no reflection) that takes `from` to `to`
-/// with the least sum of squared distances: Umeyama, "Least-squares estimation of transformation
-/// parameters between two point patterns", PAMI 13(4) 1991, equations 34 to 43, in the closed form
-/// that two dimensions allow. Empty where the sizes differ, are under two, a value is not finite, or
-/// all points of `from` coincide.
-std::optional<Affine> estimate_similarity(std::span<const Point2f> from, std::span<const Point2f> to);
+/// The similarity (rotation, uniform scale, translation, no reflection) that takes `from` to
+/// `to` with the least sum of squared distances: Umeyama, "Least-squares estimation of
+/// transformation parameters between two point patterns", PAMI 13(4) 1991, equations 34 to 43,
+/// in the closed form that two dimensions allow. Empty where the sizes differ, are under two, a
+/// value is not finite, or all points of `from` coincide.
+std::optional<Affine> estimate_similarity(std::span<const Point2f> from,
+                                          std::span<const Point2f> to);
 
 /// Intersection over union, in [0, 1]; 0 for empty boxes.
 float intersection_over_union(const Box &a, const Box &b);
 
-/// Greedy non-maximum suppression. Returns the indices kept, best score first; equal scores keep
-/// their order. A box goes when its IoU with a kept one is above `iou_threshold`.
-std::vector<int> non_maximum_suppression(std::span<const Box> boxes, std::span<const float> scores,
-                                         float iou_threshold);
+/// Greedy non-maximum suppression. Returns the indices kept, best score first; equal scores
+/// keep their order. A box goes when its IoU with a kept one is above `iou_threshold`.
+std::vector<int> non_maximum_suppression(std::span<const Box> boxes,
+                                         std::span<const float> scores, float iou_threshold);
 
 } // namespace sphere

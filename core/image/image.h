@@ -10,7 +10,19 @@
 namespace sphere {
 
 /// Memory layouts that the road reads as they are. Names follow GStreamer's.
-enum class PixelFormat : std::uint8_t { I420, YV12, NV12, YUY2, BGR, RGB, BGRx, RGBx, BGRA, RGBA, GRAY8 };
+enum class PixelFormat : std::uint8_t {
+    I420,
+    YV12,
+    NV12,
+    YUY2,
+    BGR,
+    RGB,
+    BGRx,
+    RGBx,
+    BGRA,
+    RGBA,
+    GRAY8
+};
 
 /// Where a chroma sample lies in relation to luma (H.273 chroma sample locations).
 struct ChromaSite {
@@ -34,9 +46,9 @@ struct Plane {
 };
 
 /// A picture that somebody else owns and keeps alive while the view is used. Read only.
-/// Planes: I420 and YV12: Y, Cb, Cr in this order, whatever their order in memory; NV12: Y, CbCr;
-/// all others: one. Subsampled planes are ceil(width / 2) x ceil(height / 2); YUY2 rows are
-/// ceil(width / 2) groups of 4 bytes. `color` counts for YUV and GRAY8 only.
+/// Planes: I420 and YV12: Y, Cb, Cr in this order, whatever their order in memory; NV12: Y,
+/// CbCr; all others: one. Subsampled planes are ceil(width / 2) x ceil(height / 2); YUY2 rows
+/// are ceil(width / 2) groups of 4 bytes. `color` counts for YUV and GRAY8 only.
 struct ImageView {
     PixelFormat format = PixelFormat::BGR;
     int width = 0;
@@ -55,7 +67,8 @@ struct Image {
 
     Image() = default;
     Image(int w, int h)
-        : width(w), height(h), bgr(static_cast<std::size_t>(w) * static_cast<std::size_t>(h) * 3) {}
+        : width(w), height(h),
+          bgr(static_cast<std::size_t>(w) * static_cast<std::size_t>(h) * 3) {}
 
     ImageView view() const {
         ImageView v;

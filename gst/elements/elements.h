@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ * The elements' registration functions. */
+#pragma once
+
+#include <gst/gst.h>
+
+GST_ELEMENT_REGISTER_DECLARE(spheredetect)
+GST_ELEMENT_REGISTER_DECLARE(spherealign)
+GST_ELEMENT_REGISTER_DECLARE(sphereembed)
+GST_ELEMENT_REGISTER_DECLARE(spherematch)
+GST_ELEMENT_REGISTER_DECLARE(sphereoverlay)
+GST_ELEMENT_REGISTER_DECLARE(spherepublish)

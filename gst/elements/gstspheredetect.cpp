@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+/**
+ * SECTION:element-spheredetect
+ * @title: spheredetect
+ *
+ * Finds faces and attaches a #GstSphereFaceMeta with boxes, scores and, where the model gives
+ * them, five landmarks. Pixels are read where they are and never changed.
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=people.mp4 ! decodebin ! spheredetect ! fakesink
+ * ]|
+ */
+#include "core/face/detector.h"
+#include "gst/base/face_convert.h"
+#include "gst/base/frame.h"
+#include "gst/base/model_properties.h"
+#include "gst/base/spherefilter.h"
+#include "gst/elements/elements.h"
+
+#include <cstdio>
+
+#define GST_CAT_DEFAULT gst_sphere_debug
+
+using namespace sphere;
+using sphere::gst::ModelProperties;
+
+enum {
+    PROP_MODEL = 1,
+    PROP_LANDMARK_MODEL = PROP_MODEL + ModelProperties::kCount,
+    PROP_THRESHOLD,
+    PROP_NMS_THRESHOLD,
+    PROP_MIN_FACE_SIZE,
+    PROP_MAX_FACES,
+    PROP_INPUT_SIZE,
+    PROP_INFERENCE_INTERVAL,
+};
+
+namespace {
+
+constexpr int kLargestInputPx = 4096;
+
+struct DetectState {
+    ModelProperties model;
+    std::mutex mutex; ///< guards what follows up to the blank line
+    std::string landmark_model;
+    DetectOptions options;
+    std::string input_size = "auto";
+    guint interval = 1;
+
+    std::shared_ptr<Detector> detector; ///< streaming thread
+    guint64 frame_number = 0;
+    sphere::gst::OncePerSecond log_fault;
+};
+
+// "auto" or WxH.
+bool parse_input_size(const std::string &text, DetectOptions &options) {
+    int width = 0, height = 0;
+    if (text != "auto" && !text.empty()) {
+        int used = 0;
+        if (std::sscanf(text.c_str(), "%dx%d%n", &width, &height, &used) != 2 ||
+            static_cast<std::size_t>(used) != text.size() || width < 1 || height < 1 ||
+            width > kLargestInputPx || height > kLargestInputPx)
+            return false;
+    }
+    options.input_width_px = width;
+    options.input_height_px = height;
+    return true;
+}
+
+} // namespace
+
+typedef struct {
+    GstSphereFilter parent;
+    DetectState *state;
+} GstSphereDetect;
+typedef struct {
+    GstSphereFilterClass parent_class;
+} GstSphereDetectClass;
+
+GType gst_sphere_detect_get_type(void);
+G_DEFINE_TYPE(GstSphereDetect, gst_sphere_detect, GST_TYPE_SPHERE_FILTER)
+GST_ELEMENT_REGISTER_DEFINE(spheredetect, "spheredetect", GST_RANK_NONE,
+                            gst_sphere_detect_get_type())
+#define STATE(obj) (reinterpret_cast<GstSphereDetect *>(obj)->state)
+
+static Result<void> gst_sphere_detect_open(GstSphereFilter *filter) {
+    DetectState &state = *STATE(filter);
+    std::string landmark_model;
+    {
+        const std::lock_guard lock(state.mutex);
+        landmark_model = state.landmark_model;
+        if (!parse_input_size(state.input_size, state.options))
+            return fail(Errc::InvalidArgument, "input-size=", state.input_size,
+                        " is neither \"auto\" nor WIDTHxHEIGHT, such as 640x384.");
+    }
+    auto detector = make_detector(ModelStore::from_environment(), state.model.model(),
+                                  landmark_model, state.model.engine_options());
+    if (!detector)
+        return std::move(detector).error();
+    state.detector = std::move(*detector);
+    state.frame_number = 0;
+    return {};
+}
+
+static void gst_sphere_detect_close(GstSphereFilter *filter) {
+    STATE(filter)->detector.reset();
+}
+
+static GstFlowReturn gst_sphere_detect_process(GstSphereFilter *filter, GstBuffer *buffer) {
+    DetectState &state = *STATE(filter);
+    DetectOptions options;
+    guint interval = 1;
+    {
+        const std::lock_guard lock(state.mutex);
+        options = state.options;
+        interval = state.interval;
+    }
+    if (state.frame_number++ % interval != 0) {
+        filter->stats->add_skipped();
+        return GST_FLOW_OK;
+    }
+    auto frame = sphere::gst::MappedFrame::map(filter->info, buffer);
+    if (!frame) {
+        sphere::gst::post_error(GST_ELEMENT_CAST(filter), frame.error());
+        return GST_FLOW_ERROR;
+    }
+    DetectTiming timing;
+    auto faces = state.detector->detect(frame->view(), options, &timing);
+    if (!faces) {
+        sphere::gst::post_error(GST_ELEMENT_CAST(filter), faces.error());
+        return GST_FLOW_ERROR;
+    }
+    filter->stats->add_inference(timing.inference_ms);
+    filter->stats->add_faces(faces->size());
+
+    GstSphereFaceMeta *meta =
+        gst_buffer_add_sphere_face_meta(buffer, static_cast<guint>(filter->info.width),
+                                        static_cast<guint>(filter->info.height));
+    gst_sphere_face_meta_clear(meta);
+    for (const Face &face : *faces) {
+        GstSphereFace *meta_face = sphere::gst::new_meta_face(face);
+        gst_sphere_face_meta_add_face(meta, meta_face);
+        gst_sphere_face_free(meta_face);
+    }
+    gst_sphere_face_meta_sync(meta, buffer);
+    return GST_FLOW_OK;
+}
+
+static void gst_sphere_detect_set_property(GObject *object, guint id, const GValue *value,
+                                           GParamSpec *pspec) {
+    DetectState &state = *STATE(object);
+    sphere::gst::guarded_void(object, [&] {
+        if (state.model.set(id, PROP_MODEL, value))
+            return;
+        const std::lock_guard lock(state.mutex);
+        switch (id) {
+        case PROP_LANDMARK_MODEL:
+            state.landmark_model = sphere::gst::string_from(value);
+            break;
+        case PROP_THRESHOLD:
+            state.options.threshold = g_value_get_float(value);
+            break;
+        case PROP_NMS_THRESHOLD:
+            state.options.nms_threshold = g_value_get_float(value);
+            break;
+        case PROP_MIN_FACE_SIZE:
+            state.options.min_face_size_px = static_cast<float>(g_value_get_uint(value));
+            break;
+        case PROP_MAX_FACES:
+            state.options.max_faces = static_cast<int>(g_value_get_uint(value));
+            break;
+        case PROP_INPUT_SIZE:
+            state.input_size = sphere::gst::string_from(value);
+            break;
+        case PROP_INFERENCE_INTERVAL:
+            state.interval = g_value_get_uint(value);
+            break;
+        default:
+            G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+        }
+    });
+}
+
+static void gst_sphere_detect_get_property(GObject *object, guint id, GValue *value,
+                                           GParamSpec *pspec) {
+    DetectState &state = *STATE(object);
+    if (state.model.get(id, PROP_MODEL, value))
+        return;
+    const std::lock_guard lock(state.mutex);
+    switch (id) {
+    case PROP_LANDMARK_MODEL:
+        g_value_set_string(value, state.landmark_model.c_str());
+        break;
+    case PROP_THRESHOLD:
+        g_value_set_float(value, state.options.threshold);
+        break;
+    case PROP_NMS_THRESHOLD:
+        g_value_set_float(value, state.options.nms_threshold);
+        break;
+    case PROP_MIN_FACE_SIZE:
+        g_value_set_uint(value, static_cast<guint>(state.options.min_face_size_px));
+        break;
+    case PROP_MAX_FACES:
+        g_value_set_uint(value, static_cast<guint>(state.options.max_faces));
+        break;
+    case PROP_INPUT_SIZE:
+        g_value_set_string(value, state.input_size.c_str());
+        break;
+    case PROP_INFERENCE_INTERVAL:
+        g_value_set_uint(value, state.interval);
+        break;
+    default:
+        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+    }
+}
+
+static void gst_sphere_detect_finalize(GObject *object) {
+    delete STATE(object);
+    G_OBJECT_CLASS(gst_sphere_detect_parent_class)->finalize(object);
+}
+
+static void gst_sphere_detect_install_properties(GObjectClass *klass) {
+    constexpr auto ready = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                                    GST_PARAM_MUTABLE_READY);
+    constexpr auto playing = static_cast<GParamFlags>(
+        G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
+    ModelProperties::install(
+        klass, PROP_MODEL,
+        "Detector: a name of `spherectl models list` or a descriptor's path "
+        "(auto = first installed of yunet-640, yunet-320, ultralight)");
+    g_object_class_install_property(
+        klass, PROP_LANDMARK_MODEL,
+        g_param_spec_string(
+            "landmark-model", "Landmark model",
+            "Landmarks for a detector without its own (empty = the descriptor's, "
+            "none = boxes only)",
+            "", ready));
+    g_object_class_install_property(
+        klass, PROP_THRESHOLD,
+        g_param_spec_float("threshold", "Threshold",
+                           "Least score of a face (-1 = the model's own)", -1, 1, -1, playing));
+    g_object_class_install_property(
+        klass, PROP_NMS_THRESHOLD,
+        g_param_spec_float("nms-threshold", "NMS threshold",
+                           "Overlap (IoU) above which the weaker of two boxes goes (-1 = the "
+                           "model's own)",
+                           -1, 1, -1, playing));
+    g_object_class_install_property(
+        klass, PROP_MIN_FACE_SIZE,
+        g_param_spec_uint("min-face-size", "Least face size",
+                          "Shorter side of the smallest face kept, in pixels of the frame", 0,
+                          65535, 0, playing));
+    g_object_class_install_property(klass, PROP_MAX_FACES,
+                                    g_param_spec_uint("max-faces", "Most faces",
+                                                      "Faces kept, best scores first (0 = all)",
+                                                      0, 65535, 0, playing));
+    g_object_class_install_property(
+        klass, PROP_INPUT_SIZE,
+        g_param_spec_string("input-size", "Input size",
+                            "Size of the network's input: \"auto\" (the model's own) or "
+                            "WIDTHxHEIGHT in multiples of 32 where the model allows it",
+                            "auto", ready));
+    g_object_class_install_property(
+        klass, PROP_INFERENCE_INTERVAL,
+        g_param_spec_uint("inference-interval", "Inference interval",
+                          "Detect in each Nth frame; the others pass without faces", 1, 65535,
+                          1, playing));
+}
+
+static void gst_sphere_detect_class_init(GstSphereDetectClass *klass) {
+    auto *object_class = G_OBJECT_CLASS(klass);
+    auto *element_class = GST_ELEMENT_CLASS(klass);
+    auto *filter_class = GST_SPHERE_FILTER_CLASS(klass);
+    object_class->set_property = gst_sphere_detect_set_property;
+    object_class->get_property = gst_sphere_detect_get_property;
+    object_class->finalize = gst_sphere_detect_finalize;
+    filter_class->open = gst_sphere_detect_open;
+    filter_class->close = gst_sphere_detect_close;
+    filter_class->process = gst_sphere_detect_process;
+    gst_sphere_detect_install_properties(object_class);
+    gst_element_class_set_static_metadata(
+        element_class, "Face detector", "Filter/Analyzer/Video",
+        "Finds faces: boxes, scores, five landmarks", "the gst-sphere authors");
+    gst_sphere_filter_class_add_pads(element_class, FALSE);
+}
+
+static void gst_sphere_detect_init(GstSphereDetect *self) {
+    self->state = new DetectState;
+}
