@@ -64,7 +64,8 @@ ImageView view_of_frame(const GstVideoFrame *frame) {
 Result<MappedFrame> MappedFrame::map(const GstVideoInfo &info, GstBuffer *buffer,
                                      GstMapFlags flags) {
     MappedFrame mapped;
-    const auto map_flags = static_cast<GstMapFlags>(flags | GST_VIDEO_FRAME_MAP_FLAG_NO_REF);
+    const auto map_flags = static_cast<GstMapFlags>(
+        static_cast<int>(flags) | static_cast<int>(GST_VIDEO_FRAME_MAP_FLAG_NO_REF));
     if (gst_video_frame_map(&mapped.frame_, &info, buffer, map_flags) == FALSE)
         return fail(Errc::Io, "A buffer of ", gst_buffer_get_size(buffer),
                     " bytes cannot be mapped as a ", GST_VIDEO_INFO_NAME(&info), " frame of ",

@@ -31,7 +31,7 @@ static void gst_sphere_filter_finalize(GObject *object) {
 
 static gboolean gst_sphere_filter_start(GstBaseTransform *base) {
     auto *self = GST_SPHERE_FILTER(base);
-    return guarded(self, FALSE, [&] {
+    return guarded(self, gboolean{FALSE}, [&]() -> gboolean {
         self->stats->reset();
         auto *klass = GST_SPHERE_FILTER_GET_CLASS(self);
         if (klass->open == nullptr)
@@ -46,7 +46,7 @@ static gboolean gst_sphere_filter_start(GstBaseTransform *base) {
 
 static gboolean gst_sphere_filter_stop(GstBaseTransform *base) {
     auto *self = GST_SPHERE_FILTER(base);
-    return guarded(self, FALSE, [&] {
+    return guarded(self, gboolean{FALSE}, [&]() -> gboolean {
         if (auto *klass = GST_SPHERE_FILTER_GET_CLASS(self); klass->close != nullptr)
             klass->close(self);
         return TRUE;
@@ -55,7 +55,7 @@ static gboolean gst_sphere_filter_stop(GstBaseTransform *base) {
 
 static gboolean gst_sphere_filter_set_caps(GstBaseTransform *base, GstCaps *incaps, GstCaps *) {
     auto *self = GST_SPHERE_FILTER(base);
-    return guarded(self, FALSE, [&] {
+    return guarded(self, gboolean{FALSE}, [&]() -> gboolean {
         if (gst_video_info_from_caps(&self->info, incaps) == FALSE) {
             GST_ERROR_OBJECT(self, "cannot parse caps %" GST_PTR_FORMAT, incaps);
             return FALSE;
