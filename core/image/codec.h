@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Picture files: read (any format of OpenCV's imgcodecs) and write.
+// Picture files: read and write.
 #pragma once
 
 #include "core/base/result.h"
@@ -12,7 +12,7 @@ namespace sphere {
 /// Largest picture that is decoded: 256 megapixels, against decompression bombs.
 inline constexpr long long kMaxImagePixels = 256LL * 1000 * 1000;
 
-/// Reads a picture as 8-bit BGR; EXIF orientation applied, alpha dropped, 16 bits scaled to 8,
+/// Reads a JPEG, PNG, BMP, WebP, TIFF or PNM file as 8-bit BGR; EXIF orientation applied, alpha dropped, 16 bits scaled to 8,
 /// gray replicated. A file that ends early is decoded as far as it goes and warned of in the
 /// log. Errors: NotFound, Permission, Corrupt (not a picture, empty, too large); each names the
 /// path.

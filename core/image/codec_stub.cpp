@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Picture files in a build without OpenCV.
+#include "core/image/codec.h"
+
+namespace sphere {
+namespace {
+
+Error absent(const std::string &what) {
+    return fail(Errc::Unsupported, what,
+                ": built without picture files (enable with -Dopencv=enabled)");
+}
+
+} // namespace
+
+Result<Image> read_image(const std::string &path) {
+    return absent("cannot read " + path);
+}
+
+Result<void> write_image(const std::string &path, const Image &) {
+    return absent("cannot write " + path);
+}
+
+Result<std::vector<std::uint8_t>> encode_jpeg(const Image &, int) {
+    return absent("cannot encode a JPEG");
+}
+
+} // namespace sphere

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// The portable version of the kernels; the reference for any other.
+#include "core/image/kernels.h"
+
+namespace sphere::kernels {
+namespace {
+
+// In this form both comparisons become one minps and one maxps.
+inline float clip_to_byte_range(float v) {
+    v = v > 0.0F ? v : 0.0F;
+    return v < 255.0F ? v : 255.0F;
+}
+
+inline int round_positive(float v) {
+    return static_cast<int>(v + 0.5F);
+}
+
+} // namespace
+
+void yuv_to_bgr(const YuvMatrix &matrix, const std::uint8_t *__restrict y,
+                const std::uint16_t *__restrict u, const std::uint16_t *__restrict v, int n,
+                const BgrArrays &out) {
+    const YuvMatrix m = matrix;
+    constexpr float kZeroChroma = 128.0F * kChromaUnit;
+    float *__restrict b = out.b;
+    float *__restrict g = out.g;
+    float *__restrict r = out.r;
+    for (int i = 0; i < n; ++i) {
+        const float luma = (static_cast<float>(y[i]) - m.y_offset) * m.y_scale;
+        const float cb = static_cast<float>(u[i]) - kZeroChroma;
+        const float cr = static_cast<float>(v[i]) - kZeroChroma;
+        b[i] = clip_to_byte_range(luma + m.u_to_b * cb);
+        g[i] = clip_to_byte_range(luma + m.u_to_g * cb + m.v_to_g * cr);
+        r[i] = clip_to_byte_range(luma + m.v_to_r * cr);
+    }
+}
+
+void luma_to_gray(const YuvMatrix &matrix, const std::uint8_t *__restrict y, int n,
+                  float *__restrict out) {
+    const float offset = matrix.y_offset, scale = matrix.y_scale;
+    for (int i = 0; i < n; ++i)
+        out[i] = clip_to_byte_range((static_cast<float>(y[i]) - offset) * scale);
+}
+
+void bytes_to_float(const std::uint8_t *__restrict in, int n, float *__restrict out) {
+    for (int i = 0; i < n; ++i)
+        out[i] = static_cast<float>(in[i]);
+}
+
+template <int Step>
+void blend_chroma_rows(const std::uint8_t *near, const std::uint8_t *other, int near_weight,
+                       int other_weight, int n, std::uint16_t *__restrict out) {
+    const auto nw = static_cast<std::uint16_t>(near_weight);
+    const auto ow = static_cast<std::uint16_t>(other_weight);
+    for (int i = 0; i < n; ++i) {
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(i) * Step;
+        out[i] = static_cast<std::uint16_t>(near[at] * nw + other[at] * ow);
+    }
+}
+template void blend_chroma_rows<1>(const std::uint8_t *, const std::uint8_t *, int, int, int,
+                                   std::uint16_t *);
+template void blend_chroma_rows<2>(const std::uint8_t *, const std::uint8_t *, int, int, int,
+                                   std::uint16_t *);
+template void blend_chroma_rows<4>(const std::uint8_t *, const std::uint8_t *, int, int, int,
+                                   std::uint16_t *);
+
+void blend_chroma_columns(const std::uint16_t *a, const std::uint16_t *b, int a_weight,
+                          int b_weight, int n, std::uint16_t *__restrict out) {
+    const auto aw = static_cast<std::uint16_t>(a_weight);
+    const auto bw = static_cast<std::uint16_t>(b_weight);
+    for (int i = 0; i < n; ++i)
+        out[i] = static_cast<std::uint16_t>(a[i] * aw + b[i] * bw);
+}
+
+void blend_columns(const float *__restrict left, const float *__restrict right,
+                   const float *__restrict weight, int n, float *__restrict out) {
+    for (int i = 0; i < n; ++i)
+        out[i] = left[i] + (right[i] - left[i]) * weight[i];
+}
+
+void blend_rows(const float *top, const float *bottom, float weight, int n,
+                float *__restrict out) {
+    for (int i = 0; i < n; ++i)
+        out[i] = top[i] + (bottom[i] - top[i]) * weight;
+}
+
+void blend_four(const float *__restrict taps, const float *__restrict weights, int n,
+                float *__restrict out) {
+    const std::ptrdiff_t step = n;
+    for (std::ptrdiff_t i = 0; i < step; ++i)
+        out[i] = weights[i] * taps[i] + weights[step + i] * taps[step + i] +
+                 weights[2 * step + i] * taps[2 * step + i] +
+                 weights[3 * step + i] * taps[3 * step + i];
+}
+
+void bgr_to_gray(const BgrArrays &in, int n, float *__restrict out) {
+    const float *__restrict b = in.b;
+    const float *__restrict g = in.g;
+    const float *__restrict r = in.r;
+    for (int i = 0; i < n; ++i)
+        out[i] = 0.114F * b[i] + 0.587F * g[i] + 0.299F * r[i];
+}
+
+void round_and_normalize(const float *__restrict in, int n, float mean, float scale,
+                         float *__restrict out) {
+    for (int i = 0; i < n; ++i)
+        out[i] = (static_cast<float>(round_positive(in[i])) - mean) * scale;
+}
+
+void round_to_bytes(const BgrArrays &in, int n, std::uint8_t *__restrict out) {
+    const float *__restrict b = in.b;
+    const float *__restrict g = in.g;
+    const float *__restrict r = in.r;
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+        out[3 * i] = static_cast<std::uint8_t>(round_positive(b[i]));
+        out[3 * i + 1] = static_cast<std::uint8_t>(round_positive(g[i]));
+        out[3 * i + 2] = static_cast<std::uint8_t>(round_positive(r[i]));
+    }
+}
+
+} // namespace sphere::kernels

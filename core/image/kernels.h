@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Internal. The arithmetic of resize and warp as loops over plain arrays, without branches, so
+// that a compiler vectorises them and versions for other instruction sets can stand beside
+// them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sphere::kernels {
+
+/// Y'CbCr to R'G'B' in 0..255: luma = (y - y_offset) * y_scale, b = luma + u_to_b * u and so
+/// on, where u and v are in sixteenths (kChromaUnit) and still hold the offset of 128.
+struct YuvMatrix {
+    float y_offset = 0;
+    float y_scale = 1;
+    float u_to_b = 0;
+    float u_to_g = 0;
+    float v_to_g = 0;
+    float v_to_r = 0;
+};
+
+/// Bilinear up-sampling weighs chroma in quarters along each axis, so a sum of four samples is
+/// exact in units of a sixteenth and fits 12 bits.
+inline constexpr int kChromaUnit = 16;
+
+/// Three channels of `n` floats in 0..255, not rounded.
+struct BgrArrays {
+    float *b = nullptr;
+    float *g = nullptr;
+    float *r = nullptr;
+};
+
+/// n pixels, converted and clipped to [0, 255].
+void yuv_to_bgr(const YuvMatrix &matrix, const std::uint8_t *y, const std::uint16_t *u,
+                const std::uint16_t *v, int n, const BgrArrays &out);
+
+/// n gray pixels: range conversion of luma, clipped to [0, 255].
+void luma_to_gray(const YuvMatrix &matrix, const std::uint8_t *y, int n, float *out);
+
+void bytes_to_float(const std::uint8_t *in, int n, float *out);
+
+/// out[i] = near_weight * near[i * Step] + other_weight * other[i * Step], weights in quarters.
+/// Step: 1 planar, 2 NV12, 4 YUY2.
+template <int Step>
+void blend_chroma_rows(const std::uint8_t *near, const std::uint8_t *other, int near_weight,
+                       int other_weight, int n, std::uint16_t *out);
+
+/// out[i] = a_weight * a[i] + b_weight * b[i], weights in quarters.
+void blend_chroma_columns(const std::uint16_t *a, const std::uint16_t *b, int a_weight,
+                          int b_weight, int n, std::uint16_t *out);
+
+/// out[i] = left[i] + (right[i] - left[i]) * weight[i].
+void blend_columns(const float *left, const float *right, const float *weight, int n,
+                   float *out);
+
+/// out[i] = top[i] + (bottom[i] - top[i]) * weight.
+void blend_rows(const float *top, const float *bottom, float weight, int n, float *out);
+
+/// out[i] = sum over k of weights[k * n + i] * taps[k * n + i], k = 0..3.
+void blend_four(const float *taps, const float *weights, int n, float *out);
+
+/// out[i] = 0.299 r + 0.587 g + 0.114 b (BT.601-7 2.5.1).
+void bgr_to_gray(const BgrArrays &in, int n, float *out);
+
+/// out[i] = (round(in[i]) - mean) * scale.
+void round_and_normalize(const float *in, int n, float mean, float scale, float *out);
+
+/// Rounds to 8 bits: b, g, r interleaved.
+void round_to_bytes(const BgrArrays &in, int n, std::uint8_t *out);
+
+} // namespace sphere::kernels
