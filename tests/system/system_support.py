@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What the system tests share: where things are, programs run to their end, skips with a reason."""
+
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+ROOT = os.environ.get("SPHERE_SOURCE_ROOT") or os.path.abspath(
+    os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.environ.get("SPHERE_BUILD_ROOT") or os.path.join(ROOT, "build-tests")
+DATA = os.environ.get("SPHERE_TEST_DATA") or os.path.join(ROOT, "..", "shared")
+VIDEOS = os.path.join(DATA, "data", "videos")
+PHOTOS = os.path.join(DATA, "data", "photos")
+ANNOTATE = os.path.join(ROOT, "pipelines", "annotate.sh")
+
+FAKE_MODELS = ["--detect-model", "fake-detect", "--embed-model", "fake-embed"]
+
+
+def run(command, timeout_s=120, cwd=None, check=True, env=None):
+    """Runs to the end; a failure shows what the program said."""
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            stdin=subprocess.DEVNULL, timeout=timeout_s, cwd=cwd, env=env)
+    if check and result.returncode != 0:
+        raise AssertionError(f"{command} ended with {result.returncode}:\n{result.stdout[-4000:]}")
+    return result
+
+
+def need_data():
+    """For setUpClass: skips where the test data is absent."""
+    if not os.path.isdir(VIDEOS):
+        raise unittest.SkipTest(f"no test data at {DATA} (set SPHERE_TEST_DATA)")
+
+
+def need_plugin():
+    """For setUpClass: skips a build without GStreamer or the command line."""
+    if shutil.which("gst-launch-1.0") is None:
+        raise unittest.SkipTest("built without the plugin: no gst-launch-1.0")
+    if not os.path.exists(os.path.join(BUILD, "gst", "libgstsphere.so")):
+        raise unittest.SkipTest("built without the plugin (enable with -Dgst=enabled)")
+
+
+def installed_models():
+    listing = json.loads(run(["spherectl", "models", "list", "--json"]).stdout)
+    return {model["name"] for model in listing["models"] if model["installed"]}
+
+
+def need_models(*names):
+    missing = set(names) - installed_models()
+    if missing:
+        raise unittest.SkipTest(f"models not fetched: {', '.join(sorted(missing))} "
+                                "(spherectl models fetch)")
+
+
+def make_picture(path):
+    """A picture that the fake detector finds its face in."""
+    run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc=size=320x240", "-frames:v", "1",
+         path])
+
+
+def fake_gallery(directory):
+    """A gallery of one person, for the fake models."""
+    gallery = os.path.join(directory, "fake.db")
+    picture = os.path.join(directory, "picture.png")
+    make_picture(picture)
+    run(["spherectl", "enrol", "--detector", "fake-detect", "--model", "fake-embed", "--gallery",
+         gallery, "--id", "somebody", picture])
+    return gallery
+
+
+def probe(path, entries, *options):
+    """ffprobe's JSON of the first video stream."""
+    result = run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "json", *options,
+                  "-show_entries", entries, path], timeout_s=300)
+    return json.loads(result.stdout)
+
+
+def read_records(path):
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
