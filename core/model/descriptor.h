@@ -38,8 +38,9 @@ struct ModelSource {
 };
 
 struct ModelFile {
-    std::string name;        ///< file name, no directory
-    std::string role;        ///< "weights" or "graph" (prototxt, pbtxt)
+    std::string name; ///< file name, no directory
+    std::string role; ///< "weights", "graph" (prototxt) or "eyes" (a cascade that finds eyes);
+                      ///< each once
     std::uint64_t bytes = 0; ///< 0 = not known
     std::string sha256;      ///< 64 lower-case hex digits, or empty = not known
     std::vector<ModelSource> sources;
