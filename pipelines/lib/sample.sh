@@ -20,11 +20,11 @@ SUMS
 # hold 22 people; the others stay unknown.
 sample_people() {
     cat <<'PEOPLE'
-person-1 sample1.jpg 1400 150 340
+person-1 sample1.jpg 330 300 360
 person-2 sample3.jpg 520 290 340
 person-3 sample3.jpg 1020 180 360
 person-4 sample3.jpg 1420 260 340
-person-5 sample4.jpg 600 30 340
+person-5 sample4.jpg 900 120 360
 person-6 sample5.jpg 1330 370 330
 person-7 sample6.jpg 600 300 350
 person-8 sample6.jpg 1420 240 350
