@@ -12,14 +12,15 @@ namespace sphere {
 /// Largest picture that is decoded: 256 megapixels, against decompression bombs.
 inline constexpr long long kMaxImagePixels = 256LL * 1000 * 1000;
 
-/// Reads a JPEG, PNG, BMP, WebP, TIFF or PNM file as 8-bit BGR; EXIF orientation applied, alpha dropped, 16 bits scaled to 8,
-/// gray replicated. A file that ends early is decoded as far as it goes and warned of in the
-/// log. Errors: NotFound, Permission, Corrupt (not a picture, empty, too large); each names the
-/// path.
+/// Reads a JPEG, PNG, BMP, WebP, TIFF or PNM file as 8-bit BGR; EXIF orientation applied, alpha
+/// dropped, 16 bits scaled to 8, gray replicated. A JPEG that ends early is decoded as far as
+/// it goes and warned of in the log. Errors: NotFound, Permission, Corrupt (not a picture,
+/// empty, ends early, too large); each names the path.
 Result<Image> read_image(const std::string &path);
 
 /// Writes JPEG or PNG by the path's extension, through a temporary file that is renamed, mode
-/// 0600. Errors: InvalidArgument (extension), Permission, NoSpace, Io.
+/// 0600. Errors: InvalidArgument (extension, empty picture), NotFound (folder), Permission,
+/// NoSpace, Io.
 Result<void> write_image(const std::string &path, const Image &image);
 
 /// JPEG bytes of a picture; quality 0..100.

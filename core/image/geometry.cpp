@@ -71,7 +71,8 @@ std::optional<Affine> estimate_similarity(std::span<const Point2f> from,
 float intersection_over_union(const Box &a, const Box &b) {
     // In double: areas of large boxes overflow float.
     const double aw = a.w, ah = a.h, bw = b.w, bh = b.h;
-    if (!(aw > 0 && ah > 0 && bw > 0 && bh > 0))
+    const double corners = double{a.x} + a.y + b.x + b.y; // min and max below would hide a NaN
+    if (!(aw > 0 && ah > 0 && bw > 0 && bh > 0) || !std::isfinite(corners))
         return 0;
     const double w = std::min(a.x + aw, b.x + bw) - std::max<double>(a.x, b.x);
     const double h = std::min(a.y + ah, b.y + bh) - std::max<double>(a.y, b.y);
