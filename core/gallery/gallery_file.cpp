@@ -77,6 +77,10 @@ Result<bool> find_gallery_file(const std::string &path) {
     }
     if (!S_ISREG(info.st_mode))
         return fail(Errc::Corrupt, path, " is not a gallery: it is not a regular file");
+    // SQLite takes a file of one byte for an empty one, and would write over it.
+    if (info.st_size == 1)
+        return fail(Errc::Corrupt, path,
+                    " is not a gallery: name a file that spherectl enrol made");
     if (faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0)
         return system_error(path, errno);
     return true;

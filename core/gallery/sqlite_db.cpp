@@ -82,6 +82,7 @@ void SqliteStatement::bind_null(int parameter) {
 }
 
 Result<bool> SqliteStatement::step() {
+    errno = 0;
     const int code = sqlite3_step(statement_.get());
     if (code == SQLITE_ROW)
         return true;
@@ -143,7 +144,10 @@ SqliteDb::~SqliteDb() {
 }
 
 Error SqliteDb::error(int code) const {
-    const int system_errno = db_ ? sqlite3_system_errno(db_) : 0;
+    // SQLite does not keep the system's reason for a commit that failed.
+    const int call_errno = errno;
+    const int known_errno = db_ ? sqlite3_system_errno(db_) : 0;
+    const int system_errno = known_errno ? known_errno : call_errno;
     const std::string detail = db_ ? sqlite3_errmsg(db_) : sqlite3_errstr(code);
     switch (code & 0xff) {
     case SQLITE_BUSY:
@@ -275,6 +279,7 @@ Result<SqliteStatement> SqliteDb::prepare(const char *sql) {
 }
 
 Result<void> SqliteDb::exec(const char *sql) {
+    errno = 0;
     const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
     if (code != SQLITE_OK)
         return error(code);

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+// The open-set decision, one table row a state and reason.
+#include "core/gallery/matcher.h"
+#include "tests/support/gallery_testing.h"
+
+#include <cmath>
+#include <limits>
+
+namespace sphere::testing {
+namespace {
+
+constexpr float kPi = 3.14159265F;
+
+/// A unit vector at an angle, so that cosine distances are 1 - cos of angle differences.
+std::vector<float> at(float degrees, float length = 1) {
+    return {length * std::cos(degrees * kPi / 180), length * std::sin(degrees * kPi / 180)};
+}
+float cosine_distance_of(float degrees) {
+    return 1 - std::cos(degrees * kPi / 180);
+}
+
+struct Enrolled {
+    const char *person;
+    float degrees;
+};
+
+GallerySnapshot gallery(const std::vector<Enrolled> &faces) {
+    GallerySnapshot snapshot;
+    snapshot.version = 7;
+    if (!faces.empty())
+        snapshot.stamp = test_stamp(2);
+    std::int64_t id = 100;
+    for (const Enrolled &face : faces)
+        snapshot.faces.push_back(
+            {id++, face.person, std::string("label of ") + face.person, at(face.degrees)});
+    return snapshot;
+}
+
+Embedding probe(std::vector<float> values) {
+    return {std::make_shared<EmbeddingStamp>(test_stamp(2)), std::move(values)};
+}
+
+MatchOptions options(float threshold, float margin = 0, int top_k = 1,
+                     Metric metric = Metric::Cosine) {
+    MatchOptions result;
+    result.threshold = threshold;
+    result.margin = margin;
+    result.top_k = top_k;
+    result.metric = metric;
+    return result;
+}
+
+std::shared_ptr<const Matcher> matcher(GallerySnapshot snapshot, const MatchOptions &options) {
+    auto built = Matcher::build(std::move(snapshot), options);
+    EXPECT_TRUE(built.ok()) << built.error().message;
+    return *built;
+}
+
+struct StateRow {
+    const char *name;
+    std::vector<Enrolled> faces;
+    float probe_degrees;
+    float threshold;
+    float margin;
+    FaceState state;
+    FaceReason reason;
+};
+
+TEST(Matcher, StatesAndReasons) {
+    const std::vector<StateRow> rows = {
+        {"known", {{"a", 0}, {"b", 90}}, 10, 0.1F, 0.05F, FaceState::Known, FaceReason::None},
+        {"only one person: no margin to fail",
+         {{"a", 0}},
+         10,
+         0.1F,
+         2,
+         FaceState::Known,
+         FaceReason::None},
+        {"two faces of one person are not a contest",
+         {{"a", 0}, {"a", 1}},
+         1,
+         0.1F,
+         0.05F,
+         FaceState::Known,
+         FaceReason::None},
+        {"too far",
+         {{"a", 0}, {"b", 90}},
+         45,
+         0.1F,
+         0.05F,
+         FaceState::Unknown,
+         FaceReason::BelowThreshold},
+        {"too far comes before too close together",
+         {{"a", 0}, {"b", 1}},
+         60,
+         0.1F,
+         0.05F,
+         FaceState::Unknown,
+         FaceReason::BelowThreshold},
+        {"two people as near",
+         {{"a", 0}, {"b", 12}},
+         5,
+         0.1F,
+         0.05F,
+         FaceState::Ambiguous,
+         FaceReason::Ambiguous},
+        {"margin off", {{"a", 0}, {"b", 12}}, 5, 0.1F, 0, FaceState::Known, FaceReason::None},
+        {"second beyond the threshold, within the margin",
+         {{"a", 0}, {"b", 40}},
+         18,
+         0.05F,
+         0.05F,
+         FaceState::Ambiguous,
+         FaceReason::Ambiguous},
+        {"an exact tie",
+         {{"a", 0}, {"b", 20}},
+         10,
+         0.1F,
+         0.05F,
+         FaceState::Ambiguous,
+         FaceReason::Ambiguous},
+        {"nobody", {}, 10, 2, 0.05F, FaceState::Unknown, FaceReason::EmptyGallery},
+        {"itself at threshold 0", {{"a", 0}}, 0, 0, 0, FaceState::Known, FaceReason::None},
+    };
+    for (const StateRow &row : rows) {
+        SCOPED_TRACE(row.name);
+        const auto result = matcher(gallery(row.faces), options(row.threshold, row.margin))
+                                ->match(probe(at(row.probe_degrees)));
+        EXPECT_EQ(result.state, row.state);
+        EXPECT_EQ(result.reason, row.reason);
+        EXPECT_EQ(result.metric, "cosine");
+        EXPECT_EQ(result.threshold, row.threshold);
+        EXPECT_EQ(result.best() != nullptr, row.state == FaceState::Known);
+        EXPECT_EQ(result.candidates.size(), row.faces.empty() ? 0u : 1u);
+    }
+}
+
+TEST(Matcher, ThresholdIsInclusive) {
+    GallerySnapshot snapshot = gallery({{"a", 0}});
+    snapshot.faces[0].embedding = {3, 0};
+    const auto m = matcher(snapshot, options(4, 0, 1, Metric::Euclidean));
+    EXPECT_EQ(m->match(probe({7, 0})).state, FaceState::Known);
+    EXPECT_EQ(m->match(probe({std::nextafter(7.0F, 8.0F), 0})).state, FaceState::Unknown);
+}
+
+TEST(Matcher, CandidatesAreDistinctPeopleNearestFirst) {
+    const std::vector<Enrolled> faces = {{"far", 80}, {"near", 30}, {"near", 12},
+                                         {"mid", 40}, {"near", 25}, {"mid", 20}};
+    const auto result = matcher(gallery(faces), options(0.5F, 0, 3))->match(probe(at(10)));
+    ASSERT_EQ(result.candidates.size(), 3u);
+    const char *ids[] = {"near", "mid", "far"};
+    const float degrees[] = {2, 10, 70};
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(result.candidates[i].id, ids[i]);
+        EXPECT_EQ(result.candidates[i].label, std::string("label of ") + ids[i]);
+        EXPECT_NEAR(result.candidates[i].distance, cosine_distance_of(degrees[i]), 1e-6);
+        EXPECT_NEAR(result.candidates[i].similarity, 1 - cosine_distance_of(degrees[i]), 1e-6);
+    }
+    EXPECT_EQ(result.best()->id, "near");
+    EXPECT_EQ(
+        matcher(gallery(faces), options(0.5F, 0, 99))->match(probe(at(10))).candidates.size(),
+        3u);
+}
+
+TEST(Matcher, MarginIsThereWheneverThereAreTwoPeople) {
+    const std::vector<Enrolled> faces = {{"a", 0}, {"a", 5}, {"b", 60}};
+    const float expected = cosine_distance_of(55) - cosine_distance_of(0);
+    // Whatever the state, top-k or margin option.
+    for (const MatchOptions &o : {options(0.5F), options(0.5F, 1.5F), options(0.5F, 0, 5)}) {
+        const auto result = matcher(gallery(faces), o)->match(probe(at(5)));
+        ASSERT_TRUE(result.margin);
+        EXPECT_NEAR(*result.margin, expected, 1e-6);
+    }
+    const auto unknown = matcher(gallery(faces), options(0))->match(probe(at(170)));
+    EXPECT_EQ(unknown.state, FaceState::Unknown);
+    EXPECT_TRUE(unknown.margin);
+    EXPECT_FALSE(
+        matcher(gallery({{"a", 0}, {"a", 5}}), options(0.5F))->match(probe(at(5))).margin);
+}
+
+TEST(Matcher, ManyFacesOfOnePersonDoNotHideTheSecond) {
+    std::vector<Enrolled> faces(500, {"crowd", 10});
+    faces.push_back({"lonely", 14});
+    const auto result = matcher(gallery(faces), options(0.5F, 0.05F, 2))->match(probe(at(9)));
+    ASSERT_EQ(result.candidates.size(), 2u);
+    EXPECT_EQ(result.candidates[1].id, "lonely");
+    EXPECT_EQ(result.state, FaceState::Ambiguous);
+}
+
+TEST(Matcher, EuclideanUsesRawVectorsAndStillReportsTheCosine) {
+    GallerySnapshot snapshot = gallery({{"short", 0}, {"long", 0}});
+    snapshot.faces[0].embedding = {1, 0};
+    snapshot.faces[1].embedding = {10, 1};
+    const auto result =
+        matcher(snapshot, options(3, 0, 2, Metric::Euclidean))->match(probe({12, 1}));
+    ASSERT_EQ(result.candidates.size(), 2u);
+    EXPECT_EQ(result.metric, "euclidean");
+    EXPECT_EQ(result.candidates[0].id, "long");
+    EXPECT_FLOAT_EQ(result.candidates[0].distance, 2);
+    EXPECT_NEAR(result.candidates[0].similarity, 121 / std::sqrt(101.0 * 145), 1e-6);
+    EXPECT_NEAR(result.candidates[1].similarity, 12 / std::sqrt(145.0), 1e-6);
+    EXPECT_EQ(result.state, FaceState::Known);
+}
+
+TEST(Matcher, ScaleDoesNotMatterToTheCosine) {
+    const auto m = matcher(gallery({{"a", 0}, {"b", 90}}), options(0.1F, 0.05F));
+    for (const float length : {1e-20F, 0.5F, 1e20F})
+        EXPECT_NEAR(m->match(probe(at(10, length))).candidates[0].distance,
+                    cosine_distance_of(10), 1e-6);
+}
+
+TEST(Matcher, AProbeWithoutUsableValuesIsUnusable) {
+    const auto m = matcher(gallery({{"a", 0}}), options(2));
+    for (const std::vector<float> &values : {std::vector<float>{},
+                                             {std::nanf(""), 0},
+                                             {1, std::numeric_limits<float>::infinity()}}) {
+        const auto result = m->match(probe(values));
+        EXPECT_EQ(result.state, FaceState::Unusable);
+        EXPECT_EQ(result.reason, FaceReason::NotEmbedded);
+        EXPECT_TRUE(result.candidates.empty());
+    }
+}
+
+TEST(Matcher, AProbeOfAnotherModelIsUnusable) {
+    const auto m = matcher(gallery({{"a", 0}}), options(2));
+    std::vector<Embedding> probes;
+    for (int field = 0; field < 6; ++field) {
+        EmbeddingStamp stamp = test_stamp(2);
+        std::string *const fields[] = {&stamp.model, &stamp.sha256, &stamp.preprocessing,
+                                       &stamp.template_name, &stamp.flip};
+        if (field < 5)
+            *fields[field] += "x";
+        else
+            stamp.dims = 3;
+        probes.push_back({std::make_shared<EmbeddingStamp>(stamp), at(0)});
+    }
+    probes.push_back({nullptr, at(0)});
+    probes.push_back(probe({1, 0, 0})); // says two dimensions and has three
+    for (const Embedding &p : probes) {
+        const auto result = m->match(p);
+        EXPECT_EQ(result.state, FaceState::Unusable);
+        EXPECT_EQ(result.reason, FaceReason::WrongModel);
+        EXPECT_TRUE(result.candidates.empty());
+        EXPECT_FALSE(result.margin);
+        EXPECT_EQ(result.best(), nullptr);
+    }
+}
+
+TEST(Matcher, RefusesOptionsThatAreNoDistances) {
+    const float nan = std::nanf("");
+    for (const MatchOptions &bad :
+         {options(-1), options(nan), options(std::numeric_limits<float>::infinity()),
+          options(1, -0.1F), options(1, nan), options(1, 0, 0), options(1, 0, 1001)})
+        EXPECT_EQ(Matcher::build(gallery({{"a", 0}}), bad).error().code, Errc::InvalidArgument);
+    MatchOptions hnsw = options(1);
+    hnsw.index = "hnsw";
+    EXPECT_EQ(Matcher::build(gallery({}), hnsw).error().code, Errc::Unsupported);
+    EXPECT_EQ(Matcher::build(gallery({{"a", 0}}), hnsw).error().code, Errc::Unsupported);
+}
+
+TEST(Matcher, RefusesASnapshotThatDoesNotFitTogether) {
+    GallerySnapshot no_stamp = gallery({{"a", 0}});
+    no_stamp.stamp.reset();
+    EXPECT_FALSE(Matcher::build(no_stamp, options(1)).ok());
+    GallerySnapshot short_row = gallery({{"a", 0}, {"b", 0}});
+    short_row.faces[1].embedding.pop_back();
+    const auto built = Matcher::build(short_row, options(1));
+    ASSERT_FALSE(built.ok());
+    EXPECT_EQ(built.error().code, Errc::Corrupt);
+    EXPECT_NE(built.error().message.find("101"), std::string::npos) << built.error().message;
+}
+
+TEST(Matcher, KeepsTheSnapshotsPeople) {
+    const auto m = matcher(gallery({{"a", 0}, {"b", 9}}), options(1));
+    EXPECT_EQ(m->snapshot().version, 7);
+    ASSERT_EQ(m->snapshot().faces.size(), 2u);
+    EXPECT_EQ(m->snapshot().faces[1].person_id, "b");
+    EXPECT_FLOAT_EQ(default_margin(Metric::Cosine), 0.05F);
+    EXPECT_EQ(default_margin(Metric::Euclidean), 0);
+}
+
+} // namespace
+} // namespace sphere::testing
