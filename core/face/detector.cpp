@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// The table of detectors and what all of them do after decoding.
+#include "core/face/detector.h"
+
+#include "core/base/log.h"
+#include "core/face/detector_backends.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+namespace sphere {
+namespace {
+
+struct Decoder {
+    const char *name;
+    DetectorFactory make;
+};
+
+constexpr Decoder kDecoders[] = {
+    {"yunet", &make_yunet},
+    {"ultralight", &make_ultralight},
+    {"haar", &make_haar},
+    {"fake", &make_fake_detector},
+};
+
+Result<std::shared_ptr<LandmarkFinder>> make_landmark_finder(const ModelStore &store,
+                                                             const std::string &name,
+                                                             const EngineOptions &options) {
+    if (name.empty() || name == "none")
+        return std::shared_ptr<LandmarkFinder>();
+    auto model = store.resolve(name, ModelTask::Landmark);
+    if (!model)
+        return std::move(model).error();
+    if (model->descriptor.decoder != "points68")
+        return fail(Errc::Unsupported, model->descriptor.path,
+                    ": there is no landmark decoder '", model->descriptor.decoder,
+                    "'; this build has points68.");
+    return make_points68(*model, options);
+}
+
+} // namespace
+
+Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store,
+                                                const std::string &model,
+                                                const std::string &landmark_model,
+                                                const EngineOptions &options) {
+    auto resolved = store.resolve(model, ModelTask::Detect);
+    if (!resolved)
+        return std::move(resolved).error();
+    EngineOptions landmark_options = options;
+    landmark_options.instance_id.clear(); // one id is one network
+    auto landmarks = make_landmark_finder(
+        store, landmark_model.empty() ? resolved->descriptor.landmark_model : landmark_model,
+        landmark_options);
+    if (!landmarks)
+        return std::move(landmarks).error();
+    for (const Decoder &decoder : kDecoders)
+        if (resolved->descriptor.decoder == decoder.name)
+            return decoder.make(*resolved, options, std::move(*landmarks));
+    return fail(Errc::Unsupported, resolved->descriptor.path, ": there is no detector '",
+                resolved->descriptor.decoder, "' in this build.");
+}
+
+Letterbox fit_letterbox(int frame_width, int frame_height, int net_width, int net_height) {
+    Letterbox box;
+    box.scale = std::min(static_cast<float>(net_width) / static_cast<float>(frame_width),
+                         static_cast<float>(net_height) / static_cast<float>(frame_height));
+    // Halves to even, as Python's round() in the reference pipelines.
+    const auto scaled = [&](int side, int limit) {
+        const double exact = std::nearbyint(static_cast<double>(side) * box.scale);
+        return std::clamp(static_cast<int>(exact), 1, limit);
+    };
+    box.width = scaled(frame_width, net_width);
+    box.height = scaled(frame_height, net_height);
+    return box;
+}
+
+Result<DetectOptions> resolve_options(const DetectOptions &options,
+                                      const ModelDescriptor &descriptor) {
+    DetectOptions resolved = options;
+    if (resolved.threshold < 0)
+        resolved.threshold = static_cast<float>(descriptor.score_threshold);
+    if (resolved.nms_threshold < 0)
+        resolved.nms_threshold = static_cast<float>(descriptor.nms_threshold);
+    const int own_width = descriptor.input.width, own_height = descriptor.input.height;
+    if (resolved.input_width_px == 0 || resolved.input_height_px == 0) {
+        resolved.input_width_px = own_width;
+        resolved.input_height_px = own_height;
+    }
+    if (resolved.input_width_px == own_width && resolved.input_height_px == own_height)
+        return resolved;
+    if (!descriptor.input_size_is_free)
+        return fail(Errc::InvalidArgument, "Model ", descriptor.name,
+                    " takes input-size=", own_width, "x", own_height, " only.");
+    if (resolved.input_width_px % 32 != 0 || resolved.input_height_px % 32 != 0 ||
+        resolved.input_width_px < 32 || resolved.input_height_px < 32)
+        return fail(Errc::InvalidArgument, "Model ", descriptor.name,
+                    " takes an input-size in multiples of 32, not ", resolved.input_width_px,
+                    "x", resolved.input_height_px, ".");
+    return resolved;
+}
+
+void select_faces(std::vector<Face> &faces, const DetectOptions &options) {
+    std::vector<Box> boxes;
+    std::vector<float> scores;
+    boxes.reserve(faces.size());
+    scores.reserve(faces.size());
+    for (const Face &face : faces) {
+        boxes.push_back(face.box);
+        scores.push_back(face.score);
+    }
+    std::vector<Face> kept;
+    for (const int i : non_maximum_suppression(boxes, scores, options.nms_threshold)) {
+        Face &face = faces[static_cast<std::size_t>(i)];
+        if (std::min(face.box.w, face.box.h) < options.min_face_size_px)
+            continue;
+        kept.push_back(std::move(face));
+        if (options.max_faces > 0 && kept.size() == static_cast<std::size_t>(options.max_faces))
+            break;
+    }
+    faces = std::move(kept);
+}
+
+Result<void> timed_run(Engine &engine, const Tensor &input, std::vector<Tensor> &outputs,
+                       DetectTiming *timing) {
+    const auto begin = std::chrono::steady_clock::now();
+    Result<void> result = engine.run(input, outputs);
+    const std::chrono::duration<double, std::milli> elapsed =
+        std::chrono::steady_clock::now() - begin;
+    if (timing != nullptr)
+        timing->inference_ms += elapsed.count();
+    return result;
+}
+
+Result<void> check_outputs(std::span<const Tensor> outputs,
+                           std::span<const std::int64_t> expected, const std::string &model) {
+    if (outputs.size() != expected.size())
+        return fail(Errc::Mismatch, "Model ", model, " gave ", outputs.size(),
+                    " outputs where ", expected.size(),
+                    " were expected: see `outputs` in its descriptor.");
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        if (outputs[i].elements() != expected[i])
+            return fail(Errc::Mismatch, "Model ", model, ": output ", i, " has ",
+                        outputs[i].elements(), " numbers where ", expected[i],
+                        " were expected.");
+    return {};
+}
+
+} // namespace sphere

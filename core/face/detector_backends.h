@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// The decoders behind make_detector, and what they share.
+#pragma once
+
+#include "core/face/detector.h"
+
+#include <chrono>
+#include <span>
+
+namespace sphere {
+
+/// Landmarks of a face whose detector gives none. Thread-safe.
+class LandmarkFinder {
+  public:
+    virtual ~LandmarkFinder() = default;
+    /// Sets landmarks and dense_landmarks of `face` from its box.
+    virtual Result<void> find(const ImageView &frame, Face &face, DetectTiming *timing) = 0;
+};
+
+Result<std::shared_ptr<LandmarkFinder>> make_points68(const ResolvedModel &model,
+                                                      const EngineOptions &options);
+
+using DetectorFactory = Result<std::shared_ptr<Detector>> (*)(const ResolvedModel &,
+                                                              const EngineOptions &,
+                                                              std::shared_ptr<LandmarkFinder>);
+
+Result<std::shared_ptr<Detector>> make_yunet(const ResolvedModel &, const EngineOptions &,
+                                             std::shared_ptr<LandmarkFinder>);
+Result<std::shared_ptr<Detector>> make_ultralight(const ResolvedModel &, const EngineOptions &,
+                                                  std::shared_ptr<LandmarkFinder>);
+Result<std::shared_ptr<Detector>> make_haar(const ResolvedModel &, const EngineOptions &,
+                                            std::shared_ptr<LandmarkFinder>);
+Result<std::shared_ptr<Detector>> make_fake_detector(const ResolvedModel &,
+                                                     const EngineOptions &,
+                                                     std::shared_ptr<LandmarkFinder>);
+
+/// The options with the descriptor's numbers in place of -1. Errors: InvalidArgument.
+Result<DetectOptions> resolve_options(const DetectOptions &options,
+                                      const ModelDescriptor &descriptor);
+
+/// Suppression, least size and most faces; sorts by score, best first.
+void select_faces(std::vector<Face> &faces, const DetectOptions &options);
+
+/// Runs `engine` and adds the time to `timing`, which may be null.
+Result<void> timed_run(Engine &engine, const Tensor &input, std::vector<Tensor> &outputs,
+                       DetectTiming *timing);
+
+/// True where outputs[i] has expected[i] elements for each i; else an Engine error that names
+/// `model`.
+Result<void> check_outputs(std::span<const Tensor> outputs,
+                           std::span<const std::int64_t> expected, const std::string &model);
+
+} // namespace sphere
