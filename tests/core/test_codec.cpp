@@ -179,7 +179,8 @@ std::vector<std::pair<std::string, std::vector<std::uint8_t>>> headers(std::uint
     png.insert(png.end(), {8, 2, 0, 0, 0});
 
     std::vector<std::uint8_t> jpeg = {0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 1, 2, 0xFF, 0xC0, 0, 17, 8};
-    jpeg.insert(jpeg.end(), {byte(h, 8), byte(h, 0), byte(w, 8), byte(w, 0), 3});
+    jpeg.insert(jpeg.end(), {byte(h, 8), byte(h, 0), byte(w, 8), byte(w, 0)});
+    jpeg.insert(jpeg.end(), {3, 1, 0x11, 0, 2, 0x11, 1, 3, 0x11, 1});
     // A Huffman table: of the markers from C0 to CF one of the three that start no frame.
     jpeg.insert(jpeg.end(), {0xFF, 0xC4, 0, 9, 7, 7, 7, 7, 7, 7, 7});
     jpeg.insert(jpeg.end(), {0xFF, 0xDA, 0, 2, 0, 0, 0, 0, 0, 0, 0});
