@@ -217,10 +217,10 @@ TEST(Match, NoGalleryIsOneErrorThatSaysHowToEnrol) {
         EXPECT_EQ(gst_element_set_state(match, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
         const auto errors = element.messages(GST_MESSAGE_ERROR);
         ASSERT_EQ(errors.size(), 1U);
-        if (!gallery.empty())
-            EXPECT_NE(errors[0].find(gallery), std::string::npos) << errors[0];
-        if (gallery != dir / "text.db")
-            EXPECT_NE(errors[0].find("spherectl enrol"), std::string::npos) << errors[0];
+        EXPECT_NE(errors[0].find(gallery), std::string::npos) << errors[0];
+        const bool is_a_file = gallery == dir / "text.db"; // enrolling would not mend that
+        EXPECT_TRUE(is_a_file || errors[0].find("spherectl enrol") != std::string::npos)
+            << errors[0];
     }
 }
 
@@ -291,8 +291,8 @@ TEST_P(Overlay, DrawsInsideTheFrameOnly) {
         GstBuffer *out = gst_harness_push_and_pull(harness.get(), in);
         const auto after = bytes_of(out);
         ASSERT_EQ(before.size(), after.size());
-        if (std::min(size.width, size.height) >= 8)
-            EXPECT_NE(before, after) << "nothing was drawn";
+        const bool has_face = std::min(size.width, size.height) >= 8;
+        EXPECT_EQ(has_face, before != after) << "drawn or not drawn";
         const GstVideoMeta *meta = gst_buffer_get_video_meta(out);
         GstVideoInfo info;
         gst_video_info_init(&info);

@@ -66,7 +66,11 @@ GST_SPHERE_API GType gst_sphere_face_reason_get_type(void);
 #define GST_TYPE_SPHERE_FACE_STATE (gst_sphere_face_state_get_type())
 #define GST_TYPE_SPHERE_FACE_REASON (gst_sphere_face_reason_get_type())
 
-/** GstSphereFace: one face; a boxed type whose copies are independent and cheap. */
+/**
+ * GstSphereFace:
+ *
+ * One face: a boxed type whose copies are independent and cheap.
+ */
 typedef struct _GstSphereFace GstSphereFace;
 
 GST_SPHERE_API GType gst_sphere_face_get_type(void);

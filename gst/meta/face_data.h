@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// What a GstSphereFace holds. Private to the library: the struct never crosses its border.
+#pragma once
+
+#include <gst/sphere/gstspheremeta.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sphere_meta {
+
+struct Candidate {
+    std::string id;
+    std::string label;
+    double distance = 0;
+    double similarity = 0;
+};
+
+struct Quality {
+    double score = 0, sharpness = 0, brightness = 0, eye_distance_px = 0;
+    double yaw_deg = 0, pitch_deg = 0, roll_deg = 0;
+};
+
+struct Embedding {
+    std::vector<float> values;
+    std::string stamp; ///< "model|sha256|preprocessing|template|flip|dims"
+};
+
+struct MatchInfo {
+    std::string metric;
+    double threshold = 0;
+    double margin = 0; ///< NAN with fewer than two people
+};
+
+struct BufferUnref {
+    void operator()(GstBuffer *buffer) const { gst_buffer_unref(buffer); }
+    void operator()(GstCaps *caps) const { gst_caps_unref(caps); }
+    void operator()(GstStructure *structure) const { gst_structure_free(structure); }
+};
+
+} // namespace sphere_meta
+
+/// Copies are cheap: what is large is shared and never changed in place.
+struct _GstSphereFace {
+    gint64 id = 0;
+    double x = 0, y = 0, width = 0, height = 0;
+    double score = 0;
+    std::optional<std::array<gfloat, 10>> landmarks;
+    std::shared_ptr<const std::vector<gfloat>> dense;
+    gint64 track_id = -1;
+    std::optional<double> eye_roll_deg;
+    std::optional<sphere_meta::Quality> quality;
+    std::shared_ptr<GstBuffer> crop;
+    std::shared_ptr<GstCaps> crop_caps;
+    std::string crop_template;
+    std::shared_ptr<const sphere_meta::Embedding> embedding;
+    GstSphereFaceState state = GST_SPHERE_FACE_STATE_UNDECIDED;
+    GstSphereFaceReason reason = GST_SPHERE_FACE_REASON_NONE;
+    std::optional<sphere_meta::MatchInfo> match;
+    std::vector<sphere_meta::Candidate> candidates;
+    std::string unknown_label;
+    std::shared_ptr<GstStructure> attributes;
+};
+
+struct _GstSphereFaceMetaPrivate {
+    guint width = 0;  ///< px of the frame
+    guint height = 0; ///< px of the frame
+    std::vector<GstSphereFace> faces;
+    std::vector<gint> mirrored_ids; ///< ids of the ROI metas that the mirror wrote
+};
+
+namespace sphere_meta {
+
+/// GstVideoRegionOfInterestMeta "face" for each face.
+void write_roi_mirror(GstSphereFaceMeta *meta, GstBuffer *buffer);
+
+/// GstAnalyticsRelationMeta, where GStreamer has it (1.24).
+void write_analytics_mirror(GstSphereFaceMeta *meta, GstBuffer *buffer);
+
+/// The ROI id of a face: its id, folded to what the field holds.
+inline gint roi_id(const GstSphereFace &face) {
+    return static_cast<gint>(face.id & G_MAXINT);
+}
+
+} // namespace sphere_meta
