@@ -7,14 +7,12 @@
 #include "core/gallery/gallery_file.h"
 #include "core/gallery/limits.h"
 #include "core/gallery/sqlite_db.h"
+#include "core/gallery/sqlite_reads.h"
 #include "core/gallery/sqlite_schema.h"
 #include "core/gallery/sqlite_statements.h"
 
-#include <algorithm>
 #include <bit>
 #include <chrono>
-#include <cmath>
-#include <cstring>
 #include <mutex>
 
 namespace sphere {
@@ -32,26 +30,10 @@ std::vector<std::uint8_t> to_little_endian(const std::vector<float> &values) {
     return bytes;
 }
 
-std::vector<float> from_little_endian(std::span<const std::uint8_t> bytes) {
-    std::vector<float> values(bytes.size() / 4);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        std::uint32_t bits = 0;
-        for (std::size_t b = 0; b < 4; ++b)
-            bits |= static_cast<std::uint32_t>(bytes[4 * i + b]) << (8 * b);
-        values[i] = std::bit_cast<float>(bits);
-    }
-    return values;
-}
-
 std::int64_t unix_time_ms() {
     using namespace std::chrono;
     return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
-
-struct StoredStamp {
-    std::int64_t key = 0;
-    EmbeddingStamp stamp;
-};
 
 class SqliteStore final : public Store {
   public:
@@ -68,14 +50,11 @@ class SqliteStore final : public Store {
 
   private:
     Result<void> follow_file();
+    template <typename Read> auto reading(const Read &read) -> decltype(read());
     Result<SqliteTransaction> begin_write();
     Result<void> commit(SqliteTransaction &transaction);
-    Error damaged(const std::string &what) const;
-    Result<std::int64_t> read_version();
-    Result<std::optional<StoredStamp>> read_active_stamp();
     Result<std::int64_t> stamp_for(const EmbeddingStamp &stamp);
     Result<std::int64_t> insert(const Enrolment &enrolment, std::int64_t stamp_key);
-    Result<EnrolledFace> read_face(int dims) const;
 
     const std::string path_;
     std::mutex mutex_; ///< guards all below
@@ -84,11 +63,6 @@ class SqliteStore final : public Store {
         db_; ///< null after a failure to open a file that took our file's place
     SqliteStatements statements_; ///< of db_: declared after it, so destroyed before
 };
-
-Error SqliteStore::damaged(const std::string &what) const {
-    return fail(Errc::Corrupt, "gallery ", path_, " is damaged: ", what,
-                ". Restore it from a copy, or enrol into a new file");
-}
 
 Result<void> SqliteStore::attach(OpenMode mode) {
     // One at a time: see make_gallery_file().
@@ -105,7 +79,9 @@ Result<void> SqliteStore::attach(OpenMode mode) {
             return missing_gallery(path_);
         SPHERE_TRY(make_gallery_file(path_));
     }
+    // Taken before anything is read: what changes from now on is seen as a change.
     const GalleryFileIdentity identity = identify_gallery_file(path_, false);
+    const GalleryFileIdentity contents = identify_gallery_file(path_, true);
     auto db = SqliteDb::open(path_);
     if (!db)
         return db.error();
@@ -121,10 +97,8 @@ Result<void> SqliteStore::attach(OpenMode mode) {
     }
     db_ = std::move(*db);
     statements_ = std::move(*statements);
-    identity_ = db_->access() == SqliteDb::Access::Immutable
-                    ? identify_gallery_file(path_, true)
-                    : identity;
-    const auto version = read_version();
+    identity_ = db_->access() == SqliteDb::Access::Immutable ? contents : identity;
+    const auto version = read_gallery_version(*db_, statements_);
     if (!version) {
         statements_ = {};
         db_.reset();
@@ -142,6 +116,24 @@ Result<void> SqliteStore::follow_file() {
     return attach(OpenMode::Existing);
 }
 
+/// An immutable file is read without locks: what somebody else wrote meanwhile may have come in
+/// half, as wrong rows or as an error. Then once more.
+template <typename Read> auto SqliteStore::reading(const Read &read) -> decltype(read()) {
+    constexpr int kAttempts = 3;
+    const std::lock_guard lock(mutex_);
+    for (int attempt = 1;; ++attempt) {
+        SPHERE_TRY(follow_file());
+        auto result = read();
+        if (db_->access() != SqliteDb::Access::Immutable ||
+            identify_gallery_file(path_, true) == identity_)
+            return result;
+        if (attempt == kAttempts)
+            return fail(
+                Errc::Busy, "gallery ", path_,
+                " changes faster than it can be read without write permission: try again");
+    }
+}
+
 Result<SqliteTransaction> SqliteStore::begin_write() {
     if (db_->access() != SqliteDb::Access::ReadWrite)
         return fail(Errc::Permission, "gallery ", path_,
@@ -153,51 +145,16 @@ Result<SqliteTransaction> SqliteStore::begin_write() {
 Result<void> SqliteStore::commit(SqliteTransaction &transaction) {
     SPHERE_TRY(statements_.bump.run());
     if (db_->changes() != 1)
-        return damaged("its version counter is gone");
+        return damaged_gallery(*db_, "its version counter is gone");
     return transaction.commit();
 }
 
-Result<std::int64_t> SqliteStore::read_version() {
-    const auto row = statements_.version.step();
-    if (!row)
-        return row.error();
-    if (!*row || !statements_.version.is_integer(0))
-        return damaged("its version counter is gone");
-    const std::int64_t version = statements_.version.integer(0);
-    statements_.version.reset();
-    return version;
-}
-
 Result<std::int64_t> SqliteStore::version() {
-    const std::lock_guard lock(mutex_);
-    SPHERE_TRY(follow_file());
-    return read_version();
-}
-
-Result<std::optional<StoredStamp>> SqliteStore::read_active_stamp() {
-    SqliteStatement &query = statements_.active_stamp;
-    const auto row = query.step();
-    if (!row)
-        return row.error();
-    if (!*row)
-        return std::optional<StoredStamp>();
-    const std::int64_t dims = query.integer(1);
-    StoredStamp stored;
-    stored.key = query.integer(0);
-    stored.stamp.model = query.text(2);
-    stored.stamp.sha256 = query.text(3);
-    stored.stamp.preprocessing = query.text(4);
-    stored.stamp.template_name = query.text(5);
-    stored.stamp.flip = query.text(6);
-    query.reset();
-    if (dims < 1 || dims > kMaxDims)
-        return damaged("its stamp has " + std::to_string(dims) + " dimensions");
-    stored.stamp.dims = static_cast<int>(dims);
-    return std::optional(std::move(stored));
+    return reading([this] { return read_gallery_version(*db_, statements_); });
 }
 
 Result<std::int64_t> SqliteStore::stamp_for(const EmbeddingStamp &stamp) {
-    const auto active = read_active_stamp();
+    const auto active = read_active_stamp(*db_, statements_);
     if (!active)
         return active.error();
     if (*active) {
@@ -234,7 +191,7 @@ Result<std::int64_t> SqliteStore::insert(const Enrolment &enrolment, std::int64_
     if (!row)
         return row.error();
     if (!*row)
-        return damaged("person " + enrolment.person_id + " cannot be added");
+        return damaged_gallery(*db_, "person " + enrolment.person_id + " cannot be added");
     const std::int64_t person = find.integer(0);
     find.reset();
 
@@ -319,96 +276,11 @@ Result<void> SqliteStore::remove_person(const std::string &person_id) {
 }
 
 Result<std::vector<Person>> SqliteStore::list_people() {
-    const std::lock_guard lock(mutex_);
-    SPHERE_TRY(follow_file());
-    std::vector<Person> people;
-    SqliteStatement &query = statements_.list_people;
-    for (;;) {
-        const auto row = query.step();
-        if (!row)
-            return row.error();
-        if (!*row)
-            return people;
-        people.push_back({std::string(query.text(0)), std::string(query.text(1)),
-                          static_cast<int>(query.integer(2))});
-        const Person &person = people.back();
-        if (person.id.empty() || person.id.size() > kMaxPersonIdBytes ||
-            person.label.size() > kMaxTextBytes || person.faces < 0 ||
-            people.size() > static_cast<std::size_t>(kMaxFaces)) {
-            query.reset();
-            return damaged("a person's id or label is empty or too long");
-        }
-    }
-}
-
-/// The face in the row that the load statement stands at.
-Result<EnrolledFace> SqliteStore::read_face(int dims) const {
-    const SqliteStatement &query = statements_.load;
-    EnrolledFace face;
-    face.face_id = query.integer(0);
-    const std::string name = "face " + std::to_string(face.face_id);
-    face.person_id = query.text(1);
-    face.label = query.text(2);
-    if (query.is_null(1) || face.person_id.empty())
-        return damaged(name + " belongs to nobody");
-    if (face.person_id.size() > kMaxPersonIdBytes || face.label.size() > kMaxTextBytes)
-        return damaged(name + " has a person whose id or label is too long");
-    const std::span<const std::uint8_t> bytes = query.blob(3);
-    if (bytes.size() != static_cast<std::size_t>(dims) * 4)
-        return damaged(name + " has an embedding of " + std::to_string(bytes.size()) +
-                       " bytes instead of " + std::to_string(dims * 4));
-    face.embedding = from_little_endian(bytes);
-    for (const float value : face.embedding)
-        if (!std::isfinite(value))
-            return damaged(name + " has an embedding with a value that is not finite");
-    return face;
+    return reading([this] { return read_gallery_people(*db_, statements_); });
 }
 
 Result<GallerySnapshot> SqliteStore::load() {
-    const std::lock_guard lock(mutex_);
-    SPHERE_TRY(follow_file());
-    // One transaction: the version and the rows are of the same moment.
-    auto transaction = SqliteTransaction::begin(*db_, SqliteTransaction::Kind::Read);
-    if (!transaction)
-        return transaction.error();
-    GallerySnapshot snapshot;
-    const auto version = read_version();
-    if (!version)
-        return version.error();
-    snapshot.version = *version;
-    const auto active = read_active_stamp();
-    if (!active)
-        return active.error();
-    if (!*active)
-        return snapshot;
-    snapshot.stamp = (*active)->stamp;
-
-    // Damaged or hostile pages can show one row many times: no more can be there than the file
-    // holds.
-    const auto pages = db_->query_integer("PRAGMA page_count");
-    const auto page_bytes = db_->query_integer("PRAGMA page_size");
-    if (!pages || !page_bytes)
-        return damaged("its size cannot be read");
-    const std::int64_t row_bytes = std::int64_t{snapshot.stamp->dims} * 4;
-    const std::int64_t most =
-        std::min({*pages * *page_bytes / row_bytes, kMaxSnapshotBytes / row_bytes, kMaxFaces});
-    SqliteStatement &query = statements_.load;
-    query.bind(1, (*active)->key);
-    for (;;) {
-        const auto row = query.step();
-        if (!row)
-            return row.error();
-        if (!*row)
-            return snapshot;
-        auto face = static_cast<std::int64_t>(snapshot.faces.size()) < most
-                        ? read_face(snapshot.stamp->dims)
-                        : damaged("it shows more embeddings than it can hold");
-        if (!face) {
-            query.reset();
-            return face.error();
-        }
-        snapshot.faces.push_back(std::move(*face));
-    }
+    return reading([this] { return read_gallery_snapshot(*db_, statements_); });
 }
 
 } // namespace

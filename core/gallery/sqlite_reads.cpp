@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// What comes out of a gallery file is checked here.
+#include "core/gallery/sqlite_reads.h"
+
+#include "core/gallery/limits.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace sphere {
+
+Error damaged_gallery(const SqliteDb &db, const std::string &what) {
+    return fail(Errc::Corrupt, "gallery ", db.path(), " is damaged: ", what,
+                ". Restore it from a copy, or enrol into a new file");
+}
+
+Result<std::int64_t> read_gallery_version(SqliteDb &db, SqliteStatements &statements) {
+    const auto row = statements.version.step();
+    if (!row)
+        return row.error();
+    if (!*row || !statements.version.is_integer(0))
+        return damaged_gallery(db, "its version counter is gone");
+    const std::int64_t version = statements.version.integer(0);
+    statements.version.reset();
+    return version;
+}
+
+Result<std::optional<StoredStamp>> read_active_stamp(SqliteDb &db,
+                                                     SqliteStatements &statements) {
+    SqliteStatement &query = statements.active_stamp;
+    const auto row = query.step();
+    if (!row)
+        return row.error();
+    if (!*row)
+        return std::optional<StoredStamp>();
+    const std::int64_t dims = query.integer(1);
+    StoredStamp stored;
+    stored.key = query.integer(0);
+    stored.stamp.model = query.text(2);
+    stored.stamp.sha256 = query.text(3);
+    stored.stamp.preprocessing = query.text(4);
+    stored.stamp.template_name = query.text(5);
+    stored.stamp.flip = query.text(6);
+    query.reset();
+    if (dims < 1 || dims > kMaxDims)
+        return damaged_gallery(db, "its stamp has " + std::to_string(dims) + " dimensions");
+    stored.stamp.dims = static_cast<int>(dims);
+    return std::optional(std::move(stored));
+}
+
+Result<std::vector<Person>> read_gallery_people(SqliteDb &db, SqliteStatements &statements) {
+    std::vector<Person> people;
+    SqliteStatement &query = statements.list_people;
+    for (;;) {
+        const auto row = query.step();
+        if (!row)
+            return row.error();
+        if (!*row)
+            return people;
+        people.push_back({std::string(query.text(0)), std::string(query.text(1)),
+                          static_cast<int>(query.integer(2))});
+        const Person &person = people.back();
+        if (person.id.empty() || person.id.size() > kMaxPersonIdBytes ||
+            person.label.size() > kMaxTextBytes || person.faces < 0 ||
+            people.size() > static_cast<std::size_t>(kMaxFaces)) {
+            query.reset();
+            return damaged_gallery(db, "a person's id or label is empty or too long");
+        }
+    }
+}
+
+namespace {
+
+std::vector<float> from_little_endian(std::span<const std::uint8_t> bytes) {
+    std::vector<float> values(bytes.size() / 4);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        std::uint32_t bits = 0;
+        for (std::size_t b = 0; b < 4; ++b)
+            bits |= static_cast<std::uint32_t>(bytes[4 * i + b]) << (8 * b);
+        values[i] = std::bit_cast<float>(bits);
+    }
+    return values;
+}
+
+/// The face in the row that the load statement stands at.
+Result<EnrolledFace> read_face(const SqliteDb &db, const SqliteStatements &statements,
+                               int dims) {
+    const SqliteStatement &query = statements.load;
+    EnrolledFace face;
+    face.face_id = query.integer(0);
+    const std::string name = "face " + std::to_string(face.face_id);
+    face.person_id = query.text(1);
+    face.label = query.text(2);
+    if (query.is_null(1) || face.person_id.empty())
+        return damaged_gallery(db, name + " belongs to nobody");
+    if (face.person_id.size() > kMaxPersonIdBytes || face.label.size() > kMaxTextBytes)
+        return damaged_gallery(db, name + " has a person whose id or label is too long");
+    const std::span<const std::uint8_t> bytes = query.blob(3);
+    if (bytes.size() != static_cast<std::size_t>(dims) * 4)
+        return damaged_gallery(db, name + " has an embedding of " +
+                                       std::to_string(bytes.size()) + " bytes instead of " +
+                                       std::to_string(dims * 4));
+    face.embedding = from_little_endian(bytes);
+    for (const float value : face.embedding)
+        if (!std::isfinite(value))
+            return damaged_gallery(db,
+                                   name + " has an embedding with a value that is not finite");
+    return face;
+}
+
+} // namespace
+
+Result<GallerySnapshot> read_gallery_snapshot(SqliteDb &db, SqliteStatements &statements) {
+    // One transaction: the version and the rows are of the same moment.
+    auto transaction = SqliteTransaction::begin(db, SqliteTransaction::Kind::Read);
+    if (!transaction)
+        return transaction.error();
+    GallerySnapshot snapshot;
+    const auto version = read_gallery_version(db, statements);
+    if (!version)
+        return version.error();
+    snapshot.version = *version;
+    const auto active = read_active_stamp(db, statements);
+    if (!active)
+        return active.error();
+    if (!*active)
+        return snapshot;
+    snapshot.stamp = (*active)->stamp;
+
+    // Damaged or hostile pages can show one row many times: no more can be there than the file
+    // holds.
+    const auto pages = db.query_integer("PRAGMA page_count");
+    const auto page_bytes = db.query_integer("PRAGMA page_size");
+    if (!pages || !page_bytes)
+        return damaged_gallery(db, "its size cannot be read");
+    const std::int64_t row_bytes = std::int64_t{snapshot.stamp->dims} * 4;
+    const std::int64_t most =
+        std::min({*pages * *page_bytes / row_bytes, kMaxSnapshotBytes / row_bytes, kMaxFaces});
+    SqliteStatement &query = statements.load;
+    query.bind(1, (*active)->key);
+    for (;;) {
+        const auto row = query.step();
+        if (!row)
+            return row.error();
+        if (!*row)
+            return snapshot;
+        auto face = static_cast<std::int64_t>(snapshot.faces.size()) < most
+                        ? read_face(db, statements, snapshot.stamp->dims)
+                        : damaged_gallery(db, "it shows more embeddings than it can hold");
+        if (!face) {
+            query.reset();
+            return face.error();
+        }
+        snapshot.faces.push_back(std::move(*face));
+    }
+}
+
+} // namespace sphere
