@@ -228,7 +228,8 @@ Result<ModelDescriptor> ModelStore::find(const std::string &name_or_path) const 
                 names.push_back(name);
     std::sort(names.begin(), names.end());
     return fail(Errc::NotFound, "no model named ", name_or_path,
-                "; there are: ", names.empty() ? "none" : join(names, ", "), " (sought in ",
+                "; 'spherectl models list' says more of those there are: ",
+                names.empty() ? "none" : join(names, ", "), " (sought in ",
                 join(directories_, ", "), ")");
 }
 
