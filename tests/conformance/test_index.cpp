@@ -244,6 +244,7 @@ TEST_P(IndexConformance, SearchesFromManyThreads) {
     const auto expected = *index->search(query, 10);
     std::vector<std::thread> threads;
     std::array<int, 4> wrong{};
+    threads.reserve(wrong.size());
     for (int &count : wrong)
         threads.emplace_back([&] {
             for (int i = 0; i < 50; ++i)
