@@ -101,7 +101,7 @@ Result<ProcessResult> run_process(const ProcessOptions &options) {
         ::poll(&wait, 1, kTickMs);
         drain(ends[0], result.errors);
         if ((wait.revents & POLLIN) == 0 && (wait.revents & (POLLHUP | POLLERR)) != 0)
-            ::poll(nullptr, 0, kTickMs); // it closed stderr and runs on: do not spin
+            ::poll(nullptr, 0, kTickMs / 10); // it closed stderr and runs on: do not spin
         if (!result.killed && options.tick && !options.tick()) {
             ::kill(pid, SIGKILL);
             result.killed = true;

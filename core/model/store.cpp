@@ -46,6 +46,10 @@ std::vector<std::string> descriptor_names(const std::string &directory) {
     return names;
 }
 
+std::string descriptor_path(std::string directory, const std::string &name) {
+    return directory.append("/").append(name).append(".json");
+}
+
 /// A descriptor that is found by its file's name must bear that name.
 Result<ModelDescriptor> load_named(const std::string &path, const std::string &name) {
     auto model = load_descriptor(path);
@@ -196,7 +200,7 @@ std::vector<ModelDescriptor> ModelStore::list() const {
         for (const std::string &name : descriptor_names(directory)) {
             if (found.count(name) != 0)
                 continue;
-            auto model = load_named(directory + "/" + name + ".json", name);
+            auto model = load_named(descriptor_path(directory, name), name);
             if (model)
                 found.emplace(name, std::move(*model));
             else
@@ -217,7 +221,7 @@ Result<ModelDescriptor> ModelStore::find(const std::string &name_or_path) const 
                     "\" is neither a model's name nor the path of a descriptor (with a '/' or "
                     "ending in .json)");
     for (const std::string &directory : directories_) {
-        const std::string path = directory + "/" + name_or_path + ".json";
+        const std::string path = descriptor_path(directory, name_or_path);
         if (is_regular_file(path))
             return load_named(path, name_or_path);
     }

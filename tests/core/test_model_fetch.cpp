@@ -58,7 +58,9 @@ const json kUrl = {{"url", "https://example.org/a/file.onnx"}};
 
 class FetchTest : public testing::Test {
   protected:
-    FetchTest() : old_path(std::getenv("PATH")) {
+    FetchTest() {
+        if (const char *path = std::getenv("PATH"))
+            old_path = path;
         set_log_sink({});
         setenv("XDG_CACHE_HOME", (root.path() + "/cache").c_str(), 1);
         setenv("PATH", (root.path() + "/bin").c_str(), 1); // nothing but what a test puts there
