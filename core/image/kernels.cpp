@@ -107,6 +107,60 @@ void round_and_normalize(const float *__restrict in, int n, float mean, float sc
         out[i] = (static_cast<float>(round_positive(in[i])) - mean) * scale;
 }
 
+void interleave_four(const BgrArrays &in, int n, float *__restrict out) {
+    const float *__restrict b = in.b;
+    const float *__restrict g = in.g;
+    const float *__restrict r = in.r;
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+        out[4 * i] = b[i];
+        out[4 * i + 1] = g[i];
+        out[4 * i + 2] = r[i];
+        out[4 * i + 3] = 0;
+    }
+}
+
+void locate_patch_taps(double x, double y, double dx, double dy, int row_floats, int n,
+                       std::int32_t *__restrict offsets, float *__restrict weights) {
+    const std::ptrdiff_t step = n;
+    std::int32_t *__restrict a0 = offsets;
+    std::int32_t *__restrict a1 = offsets + step;
+    std::int32_t *__restrict a2 = offsets + 2 * step;
+    std::int32_t *__restrict a3 = offsets + 3 * step;
+    float *__restrict w0 = weights;
+    float *__restrict w1 = weights + step;
+    float *__restrict w2 = weights + 2 * step;
+    float *__restrict w3 = weights + 3 * step;
+    for (int i = 0; i < n; ++i) {
+        const double px = x + i * dx, py = y + i * dy;
+        const int ix = static_cast<int>(px), iy = static_cast<int>(py); // floor: not negative
+        const auto fx = static_cast<float>(px - ix), fy = static_cast<float>(py - iy);
+        const std::int32_t offset = iy * row_floats + 4 * ix;
+        a0[i] = offset;
+        a1[i] = offset + 4;
+        a2[i] = offset + row_floats;
+        a3[i] = offset + row_floats + 4;
+        w0[i] = (1 - fx) * (1 - fy);
+        w1[i] = fx * (1 - fy);
+        w2[i] = (1 - fx) * fy;
+        w3[i] = fx * fy;
+    }
+}
+
+void blend_patch_row(const float *__restrict patch, const std::int32_t *__restrict offsets,
+                     const float *__restrict weights, int n, std::uint8_t *__restrict out) {
+    // Four floats a tap: one register of the smallest vector unit there is.
+    using Four = float __attribute__((vector_size(16), aligned(4), may_alias));
+    const std::ptrdiff_t step = n;
+    const auto tap = [&](std::ptrdiff_t k) {
+        return *reinterpret_cast<const Four *>(patch + offsets[k]) * weights[k];
+    };
+    for (std::ptrdiff_t i = 0; i < step; ++i) {
+        const Four sum = (tap(i) + tap(step + i)) + (tap(2 * step + i) + tap(3 * step + i));
+        for (int c = 0; c < 3; ++c)
+            out[3 * i + c] = static_cast<std::uint8_t>(round_positive(sum[c]));
+    }
+}
+
 void round_to_bytes(const BgrArrays &in, int n, std::uint8_t *__restrict out) {
     const float *__restrict b = in.b;
     const float *__restrict g = in.g;

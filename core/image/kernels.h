@@ -66,6 +66,20 @@ void bgr_to_gray(const BgrArrays &in, int n, float *out);
 /// out[i] = (round(in[i]) - mean) * scale.
 void round_and_normalize(const float *in, int n, float mean, float scale, float *out);
 
+/// b, g, r and one more float that means nothing, a pixel.
+void interleave_four(const BgrArrays &in, int n, float *out);
+
+/// Taps of one row of a warp whose taps all lie inside the patch: pixel i samples (x + i dx, y
+/// + i dy) of the patch, coordinates not negative; `row_floats` floats a patch row. Fills what
+/// blend_patch_row takes.
+void locate_patch_taps(double x, double y, double dx, double dy, int row_floats, int n,
+                       std::int32_t *offsets, float *weights);
+
+/// One row of a warp: pixel i is the sum of weights[k n + i] times the four floats at
+/// patch + offsets[k n + i], k = 0..3, rounded to 8 bits; b, g, r interleaved.
+void blend_patch_row(const float *patch, const std::int32_t *offsets, const float *weights,
+                     int n, std::uint8_t *out);
+
 /// Rounds to 8 bits: b, g, r interleaved.
 void round_to_bytes(const BgrArrays &in, int n, std::uint8_t *out);
 

@@ -296,6 +296,13 @@ void emit_tensor_row(const BgrArrays &row, int n, const Normalization &norm,
 
 } // namespace
 
+void convert_patch(const Source &source, const RectI &roi, float *out) {
+    RowReader reader(source, roi, roi.w, thread_scratch());
+    for (int y = 0; y < roi.h; ++y)
+        kernels::interleave_four(reader.row(roi.y + y), roi.w,
+                                 out + 4 * static_cast<std::ptrdiff_t>(y) * roi.w);
+}
+
 Result<void> resize_to_tensor(const ImageView &src, const RectI &roi, int width, int height,
                               const Normalization &norm, const TensorPlane &dst) try {
     SPHERE_TRY(check_arguments(src, roi, width, height));

@@ -78,4 +78,9 @@ template <typename T> T *reserve_scratch(std::vector<T> &scratch, std::size_t n)
     return scratch.data();
 }
 
+/// Converts the `roi` of a frame, which must lie inside it, to four floats a pixel (b, g, r in
+/// 0..255, not rounded, and one that is not set), rows one after another. Allocates nothing
+/// after a thread's first call of a given width.
+void convert_patch(const Source &source, const RectI &roi, float *out);
+
 } // namespace sphere
