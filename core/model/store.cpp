@@ -232,9 +232,9 @@ Result<ModelDescriptor> ModelStore::find(const std::string &name_or_path) const 
                 names.push_back(name);
     std::sort(names.begin(), names.end());
     return fail(Errc::NotFound, "no model named ", name_or_path,
-                "; 'spherectl models list' says more of those there are: ",
-                names.empty() ? "none" : join(names, ", "), " (sought in ",
-                join(directories_, ", "), ")");
+                "; there are: ", names.empty() ? "none" : join(names, ", "),
+                " ('spherectl models list' says more; sought in ", join(directories_, ", "),
+                ")");
 }
 
 std::string ModelStore::locate(const ModelDescriptor &model, const ModelFile &file) const {

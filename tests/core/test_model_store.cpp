@@ -120,7 +120,8 @@ TEST_F(ModelStoreTest, AnUnknownNameListsTheKnownOnes) {
     const auto model = store.find("nope");
     ASSERT_FALSE(model);
     EXPECT_EQ(model.error().code, Errc::NotFound);
-    EXPECT_TRUE(contains(model.error().message, "no model named nope; there are: p, q"))
+    EXPECT_TRUE(contains(model.error().message,
+                         "no model named nope; there are: p, q ('spherectl models list'"))
         << model.error().message;
     EXPECT_EQ(store.find("nope.json").error().code, Errc::NotFound);
     EXPECT_EQ(store.find("").error().code, Errc::InvalidArgument);
