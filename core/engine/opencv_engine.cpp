@@ -20,8 +20,8 @@ std::string shape_text(const std::vector<std::int64_t> &shape) {
 
 class OpencvEngine final : public Engine {
   public:
-    OpencvEngine(cv::dnn::Net net, const ModelDescriptor &descriptor, std::string path)
-        : net_(std::move(net)), input_name_(descriptor.input.name),
+    OpencvEngine(const cv::dnn::Net &net, const ModelDescriptor &descriptor, std::string path)
+        : net_(net), input_name_(descriptor.input.name),
           output_names_(descriptor.outputs.begin(), descriptor.outputs.end()),
           path_(std::move(path)), baked_batch_(descriptor.batch == 1) {}
 
@@ -134,7 +134,7 @@ Result<std::shared_ptr<Engine>> make_opencv_engine(const ResolvedModel &model,
     if (options.threads > 0)
         cv::setNumThreads(options.threads); // one number for the whole process
     std::shared_ptr<Engine> engine =
-        std::make_shared<OpencvEngine>(std::move(*net), descriptor, model.path_of("weights"));
+        std::make_shared<OpencvEngine>(*net, descriptor, model.path_of("weights"));
     SPHERE_TRY(try_out(*engine, descriptor));
     return engine;
 }

@@ -57,7 +57,7 @@ Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store,
         return std::move(landmarks).error();
     for (const Decoder &decoder : kDecoders)
         if (resolved->descriptor.decoder == decoder.name)
-            return decoder.make(*resolved, options, std::move(*landmarks));
+            return decoder.make(*resolved, options, *landmarks);
     return fail(Errc::Unsupported, resolved->descriptor.path, ": there is no detector '",
                 resolved->descriptor.decoder, "' in this build.");
 }

@@ -20,19 +20,18 @@ class LandmarkFinder {
 Result<std::shared_ptr<LandmarkFinder>> make_points68(const ResolvedModel &model,
                                                       const EngineOptions &options);
 
-using DetectorFactory = Result<std::shared_ptr<Detector>> (*)(const ResolvedModel &,
-                                                              const EngineOptions &,
-                                                              std::shared_ptr<LandmarkFinder>);
+using DetectorFactory = Result<std::shared_ptr<Detector>> (*)(
+    const ResolvedModel &, const EngineOptions &, const std::shared_ptr<LandmarkFinder> &);
 
 Result<std::shared_ptr<Detector>> make_yunet(const ResolvedModel &, const EngineOptions &,
-                                             std::shared_ptr<LandmarkFinder>);
+                                             const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_ultralight(const ResolvedModel &, const EngineOptions &,
-                                                  std::shared_ptr<LandmarkFinder>);
+                                                  const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_haar(const ResolvedModel &, const EngineOptions &,
-                                            std::shared_ptr<LandmarkFinder>);
+                                            const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_fake_detector(const ResolvedModel &,
                                                      const EngineOptions &,
-                                                     std::shared_ptr<LandmarkFinder>);
+                                                     const std::shared_ptr<LandmarkFinder> &);
 
 /// The options with the descriptor's numbers in place of -1. Errors: InvalidArgument.
 Result<DetectOptions> resolve_options(const DetectOptions &options,

@@ -85,7 +85,8 @@ Result<std::vector<Embedding>> Embedder::embed(std::span<const Image *const> cro
     const std::size_t total = crops.size() * views;
     const int channels = model_.descriptor.input.norm.order == ChannelOrder::Gray ? 1 : 3;
     const int height = template_.height, width = template_.width;
-    const std::size_t plane = static_cast<std::size_t>(width) * height;
+    const std::size_t plane =
+        static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
     const std::size_t picture = plane * channels;
     for (std::size_t done = 0; done < total;) {
         const std::size_t batch = std::min<std::size_t>(std::max(most, 1), total - done);
@@ -101,7 +102,8 @@ Result<std::vector<Embedding>> Embedder::embed(std::span<const Image *const> cro
                                     {to, static_cast<std::ptrdiff_t>(plane), width});
             if (mirrored) {
                 if (i == 0)
-                    for (std::size_t row = 0; row < static_cast<std::size_t>(height * channels);
+                    for (std::size_t row = 0; row < static_cast<std::size_t>(height) *
+                                                        static_cast<std::size_t>(channels);
                          ++row)
                         std::reverse(to + row * width, to + (row + 1) * width);
                 else

@@ -52,7 +52,7 @@ class FakeDetector final : public Detector {
 
 Result<std::shared_ptr<Detector>> make_fake_detector(const ResolvedModel &model,
                                                      const EngineOptions &,
-                                                     std::shared_ptr<LandmarkFinder>) {
+                                                     const std::shared_ptr<LandmarkFinder> &) {
     return std::shared_ptr<Detector>(std::make_shared<FakeDetector>(model.descriptor));
 }
 

@@ -129,8 +129,8 @@ class HaarDetector final : public Detector {
 } // namespace
 
 Result<std::shared_ptr<Detector>> make_haar(const ResolvedModel &model, const EngineOptions &,
-                                            std::shared_ptr<LandmarkFinder> landmarks) {
-    auto detector = std::make_shared<HaarDetector>(model.descriptor, std::move(landmarks));
+                                            const std::shared_ptr<LandmarkFinder> &landmarks) {
+    auto detector = std::make_shared<HaarDetector>(model.descriptor, landmarks);
     SPHERE_TRY(detector->load(model));
     return std::shared_ptr<Detector>(std::move(detector));
 }

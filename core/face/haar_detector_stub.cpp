@@ -4,7 +4,7 @@
 namespace sphere {
 
 Result<std::shared_ptr<Detector>> make_haar(const ResolvedModel &, const EngineOptions &,
-                                            std::shared_ptr<LandmarkFinder>) {
+                                            const std::shared_ptr<LandmarkFinder> &) {
     return fail(Errc::Unsupported, "built without OpenCV (enable with -Dopencv=enabled)");
 }
 

@@ -86,14 +86,14 @@ class UltralightDetector final : public Detector {
 
 } // namespace
 
-Result<std::shared_ptr<Detector>> make_ultralight(const ResolvedModel &model,
-                                                  const EngineOptions &options,
-                                                  std::shared_ptr<LandmarkFinder> landmarks) {
+Result<std::shared_ptr<Detector>>
+make_ultralight(const ResolvedModel &model, const EngineOptions &options,
+                const std::shared_ptr<LandmarkFinder> &landmarks) {
     auto engine = acquire_engine(model, options);
     if (!engine)
         return std::move(engine).error();
-    return std::shared_ptr<Detector>(std::make_shared<UltralightDetector>(
-        model.descriptor, std::move(*engine), std::move(landmarks)));
+    return std::shared_ptr<Detector>(
+        std::make_shared<UltralightDetector>(model.descriptor, std::move(*engine), landmarks));
 }
 
 } // namespace sphere

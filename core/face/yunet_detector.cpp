@@ -75,8 +75,9 @@ class YunetDetector final : public Detector {
                 std::clamp(cls.data[i], 0.0F, 1.0F) * std::clamp(obj.data[i], 0.0F, 1.0F);
             if (!(product >= threshold * threshold))
                 continue;
-            const auto gx = static_cast<float>(static_cast<int>(i) % columns);
-            const auto gy = static_cast<float>(static_cast<int>(i) / columns);
+            const int column = static_cast<int>(i) % columns,
+                      row = static_cast<int>(i) / columns;
+            const auto gx = static_cast<float>(column), gy = static_cast<float>(row);
             const float *b = boxes + 4 * i, *p = points + 2 * kPoints * i;
             const float w = std::exp(b[2]) * stride, h = std::exp(b[3]) * stride;
             Face face;
@@ -111,7 +112,7 @@ class YunetDetector final : public Detector {
 
 Result<std::shared_ptr<Detector>> make_yunet(const ResolvedModel &model,
                                              const EngineOptions &options,
-                                             std::shared_ptr<LandmarkFinder>) {
+                                             const std::shared_ptr<LandmarkFinder> &) {
     auto engine = acquire_engine(model, options);
     if (!engine)
         return std::move(engine).error();

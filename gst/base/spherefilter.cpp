@@ -57,7 +57,11 @@ static gboolean gst_sphere_filter_set_caps(GstBaseTransform *base, GstCaps *inca
     auto *self = GST_SPHERE_FILTER(base);
     return guarded(self, gboolean{FALSE}, [&]() -> gboolean {
         if (gst_video_info_from_caps(&self->info, incaps) == FALSE) {
-            GST_ERROR_OBJECT(self, "cannot parse caps %" GST_PTR_FORMAT, incaps);
+            gchar *text = gst_caps_to_string(incaps);
+            sphere::gst::post_error(GST_ELEMENT_CAST(self),
+                                    sphere::fail(sphere::Errc::InvalidArgument,
+                                                 "These caps are no raw video: ", text));
+            g_free(text);
             return FALSE;
         }
         auto *klass = GST_SPHERE_FILTER_GET_CLASS(self);
