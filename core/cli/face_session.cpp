@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+// From picture files to faces with embeddings.
+#include "core/cli/face_session.h"
+
+#include "core/image/codec.h"
+
+#include <algorithm>
+#include <limits>
+#include <sys/stat.h>
+
+namespace sphere::cli {
+namespace {
+
+constexpr std::string_view kPrecisions[] = {"auto", "fp32", "bf16", "int8"};
+constexpr int kMaxInputPx = 8192;
+constexpr int kMaxThreads = 1024;
+
+Result<Precision> read_precision(const Arguments &arguments) {
+    auto name = arguments.choice("precision", "auto", kPrecisions);
+    if (!name)
+        return std::move(name).error();
+    if (*name == "fp32")
+        return Precision::Fp32;
+    if (*name == "bf16")
+        return Precision::Bf16;
+    return *name == "int8" ? Precision::Int8 : Precision::Auto;
+}
+
+Result<void> read_input_size(const Arguments &arguments, DetectOptions &detect) {
+    const std::string text = arguments.text("input-size", "auto");
+    if (text == "auto")
+        return {};
+    const std::size_t cross = text.find('x');
+    const auto width = parse_integer(std::string_view(text).substr(0, cross));
+    const auto height = cross == std::string::npos
+                            ? std::nullopt
+                            : parse_integer(std::string_view(text).substr(cross + 1));
+    if (!width || !height || *width < 1 || *height < 1 || *width > kMaxInputPx ||
+        *height > kMaxInputPx)
+        return fail(Errc::InvalidArgument, "--input-size=", text,
+                    ": give auto or WIDTHxHEIGHT in pixels, e.g. 640x640");
+    detect.input_width_px = *width;
+    detect.input_height_px = *height;
+    return {};
+}
+
+Result<void> check_engine_name(const std::string &name) {
+    std::string known = "auto";
+    for (const EngineInfo &engine : engine_backends()) {
+        if (name == engine.name)
+            return {};
+        known += std::string(", ") + engine.name + (engine.built ? "" : " (not built in)");
+    }
+    if (name == "auto")
+        return {};
+    return fail(Errc::InvalidArgument, "--engine=", name, ": give one of ", known);
+}
+
+Result<void> check_regular_file(const std::string &path) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0)
+        return {}; // read_image says why
+    if (S_ISDIR(status.st_mode))
+        return fail(Errc::InvalidArgument, path, ": is a directory; give picture files, as in ",
+                    path, "/*.jpg");
+    if (!S_ISREG(status.st_mode))
+        return fail(Errc::InvalidArgument, path, ": is not a regular file; give picture files");
+    return {};
+}
+
+} // namespace
+
+std::vector<OptionSpec> image_options(ThresholdMeans threshold_means) {
+    std::vector<OptionSpec> options = {
+        {"detector", "NAME", "detector: a model's name, a descriptor's path or auto"},
+        {"landmark-model", "NAME", "landmarks for a detector without; none = boxes only"},
+        {"model", "NAME", "recogniser: a model's name, a descriptor's path or auto"},
+        {"engine", "NAME", "inference library: auto, opencv, …"},
+        {"precision", "NAME", "auto, fp32, bf16 or int8"},
+        {"threads", "N", "threads of the inference library; 0 = one a core"},
+        {"input-size", "WxH", "the detector's input in pixels, or auto"},
+    };
+    if (threshold_means == ThresholdMeans::Score) {
+        options.push_back(
+            {"threshold", "SCORE", "least score of a face, 0 to 1; -1 = the detector's own"});
+    } else {
+        options.push_back(
+            {"threshold", "DISTANCE", "same person up to this distance; -1 = the model's own"});
+        options.push_back({"detect-threshold", "SCORE",
+                           "least score of a face, 0 to 1; -1 = the detector's own"});
+    }
+    return options;
+}
+
+Result<SessionOptions> read_session_options(const Arguments &arguments,
+                                            ThresholdMeans threshold_means) {
+    SessionOptions options;
+    options.detector = arguments.text("detector", "auto");
+    options.landmark_model = arguments.text("landmark-model");
+    options.model = arguments.text("model", "auto");
+    options.engine.engine = arguments.text("engine", "auto");
+    SPHERE_TRY(check_engine_name(options.engine.engine));
+    auto precision = read_precision(arguments);
+    if (!precision)
+        return std::move(precision).error();
+    options.engine.precision = *precision;
+    auto threads = arguments.integer("threads", 0, 0, kMaxThreads);
+    if (!threads)
+        return std::move(threads).error();
+    options.engine.threads = *threads;
+    SPHERE_TRY(read_input_size(arguments, options.detect));
+
+    const char *name =
+        threshold_means == ThresholdMeans::Score ? "threshold" : "detect-threshold";
+    auto threshold = arguments.number(name, -1, -1, 1);
+    if (!threshold)
+        return std::move(threshold).error();
+    if (*threshold < 0 && *threshold != -1)
+        return fail(Errc::InvalidArgument, "--", name, "=", arguments.text(name),
+                    ": give a number from 0 to 1, or -1 for the detector's own");
+    options.detect.threshold = static_cast<float>(*threshold);
+
+    if (arguments.has("flip")) {
+        options.flip = parse_flip_mode(arguments.text("flip"));
+        if (!options.flip)
+            return fail(Errc::InvalidArgument, "--flip=", arguments.text("flip"),
+                        ": give one of none, concat, sum");
+    }
+    return options;
+}
+
+std::size_t pick_face(const Photo &photo, Pick pick) {
+    std::size_t best = 0;
+    double best_value = -std::numeric_limits<double>::infinity();
+    for (std::size_t i = 0; i < photo.faces.size(); ++i) {
+        const Box &box = photo.faces[i].box;
+        double value = box.area();
+        if (pick == Pick::NearestCentre) {
+            const double dx = box.x + box.w / 2.0 - photo.image.width / 2.0;
+            const double dy = box.y + box.h / 2.0 - photo.image.height / 2.0;
+            value = -(dx * dx + dy * dy);
+        }
+        if (value > best_value) {
+            best_value = value;
+            best = i;
+        }
+    }
+    return best;
+}
+
+Result<FaceSession> FaceSession::open_detector(const SessionOptions &options) {
+    const ModelStore store = ModelStore::from_environment();
+    FaceSession session;
+    // Resolved here too, to know which detector `auto` took.
+    auto resolved = store.resolve(options.detector, ModelTask::Detect);
+    if (!resolved)
+        return std::move(resolved).error();
+    session.detector_name_ = resolved->descriptor.name;
+    auto detector =
+        make_detector(store, options.detector, options.landmark_model, options.engine);
+    if (!detector)
+        return std::move(detector).error();
+    session.detector_ = std::move(*detector);
+    session.detect_options_ = options.detect;
+    return session;
+}
+
+Result<FaceSession> FaceSession::open(const SessionOptions &options) {
+    auto session = open_detector(options);
+    if (!session)
+        return session;
+    auto embedder = Embedder::make(ModelStore::from_environment(), options.model, options.flip,
+                                   options.engine);
+    if (!embedder)
+        return std::move(embedder).error();
+    session->embedder_ = std::move(*embedder);
+    return session;
+}
+
+Result<Photo> FaceSession::detect(const std::string &path) const {
+    SPHERE_TRY(check_regular_file(path));
+    auto image = read_image(path);
+    if (!image)
+        return std::move(image).error();
+    Photo photo;
+    photo.path = path;
+    photo.image = std::move(*image);
+    auto faces = detector_->detect(photo.image.view(), detect_options_);
+    if (!faces)
+        return fail(faces.error().code, path, ": ", faces.error().message);
+    photo.faces = std::move(*faces);
+    return photo;
+}
+
+Result<void> FaceSession::embed(const Photo &photo, std::span<Face *const> faces) const {
+    std::vector<const Image *> crops;
+    std::vector<Face *> cropped;
+    for (Face *face : faces) {
+        align_face(photo.image.view(), embedder_->align_template(), AlignOptions{}, *face);
+        if (face->crop) {
+            crops.push_back(face->crop.get());
+            cropped.push_back(face);
+        } else if (face->reason == FaceReason::None) {
+            face->reason = FaceReason::NotEmbedded;
+        }
+    }
+    if (crops.empty())
+        return {};
+    auto embeddings = embedder_->embed(crops);
+    if (!embeddings)
+        return fail(embeddings.error().code, photo.path, ": ", embeddings.error().message);
+    for (std::size_t i = 0; i < cropped.size(); ++i) {
+        if ((*embeddings)[i].values.empty()) // not finite
+            cropped[i]->reason = FaceReason::NotEmbedded;
+        else
+            cropped[i]->embedding = std::move((*embeddings)[i]);
+    }
+    return {};
+}
+
+Result<Photo> FaceSession::embed_one(const std::string &path, Pick pick) const {
+    auto photo = detect(path);
+    if (!photo)
+        return photo;
+    if (photo->faces.empty())
+        return fail(Errc::NotFound, path,
+                    ": no face found; use a picture with a larger or clearer face, or a lower "
+                    "threshold of the detector");
+    Face face = std::move(photo->faces[pick_face(*photo, pick)]);
+    Face *const faces[] = {&face};
+    SPHERE_TRY(embed(*photo, faces));
+    if (!face.embedding)
+        return fail(Errc::NotFound, path, ": the face at ", std::to_string(face.box.x), ",",
+                    std::to_string(face.box.y), " cannot be embedded (",
+                    face_reason_name(face.reason), "); use another picture or detector");
+    photo->faces.clear();
+    photo->faces.push_back(std::move(face));
+    return photo;
+}
+
+Result<Metric> FaceSession::metric(const Arguments &arguments) const {
+    std::string name = arguments.text("metric", "auto");
+    if (name == "auto")
+        name = model().default_metric;
+    auto metric = parse_metric(name);
+    if (!metric)
+        return fail(metric.error().code, "--metric=", name, ": give auto, cosine or euclidean");
+    return metric;
+}
+
+Result<Judgement> FaceSession::judgement(const Arguments &arguments) const {
+    auto chosen = metric(arguments);
+    if (!chosen)
+        return std::move(chosen).error();
+    auto threshold = arguments.number("threshold", -1, -1, 1e9);
+    if (!threshold)
+        return std::move(threshold).error();
+    if (*threshold >= 0)
+        return Judgement{*chosen, *threshold};
+    if (*threshold != -1)
+        return fail(Errc::InvalidArgument, "--threshold=", arguments.text("threshold"),
+                    ": give a distance from 0, or -1 for the model's own");
+    const auto own = model().metrics.find(metric_name(*chosen));
+    if (own == model().metrics.end())
+        return fail(Errc::InvalidArgument, "model ", model().name,
+                    " has no threshold for metric ", metric_name(*chosen),
+                    "; give --threshold (spherectl calibrate finds one), or another --metric");
+    return Judgement{*chosen, own->second.threshold};
+}
+
+} // namespace sphere::cli

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// A detector and an embedder, opened once: from picture files to faces with embeddings.
+#pragma once
+
+#include "core/base/result.h"
+#include "core/cli/options.h"
+#include "core/face/detector.h"
+#include "core/face/embedder.h"
+#include "core/gallery/index.h"
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sphere::cli {
+
+/// Which face of a picture counts, where one is wanted (CONTRACT, section 1).
+enum class Pick : std::uint8_t { Largest, NearestCentre };
+
+struct SessionOptions {
+    std::string detector = "auto";
+    std::string landmark_model; ///< empty = the detector's own
+    std::string model = "auto";
+    std::optional<FlipMode> flip; ///< empty = the model's own
+    EngineOptions engine;
+    DetectOptions detect;
+};
+
+/// Whether --threshold is the detector's score or the distance that decides (then the
+/// detector's is
+/// --detect-threshold).
+enum class ThresholdMeans : std::uint8_t { Score, Distance };
+
+/// The options that every image command takes, and what they say.
+std::vector<OptionSpec> image_options(ThresholdMeans threshold_means);
+Result<SessionOptions> read_session_options(const Arguments &arguments,
+                                            ThresholdMeans threshold_means);
+
+/// How distances are judged: --metric and --threshold, or what the model says of itself.
+struct Judgement {
+    Metric metric = Metric::Cosine;
+    double threshold = 0;
+};
+inline constexpr OptionSpec kMetricOption = {
+    "metric", "METRIC", "auto, cosine or euclidean (auto: the model's own)"};
+inline constexpr OptionSpec kFlipOption = {
+    "flip", "MODE", "none, concat or sum: use of the mirrored face (default: the model's own)"};
+
+/// A picture file with its faces, best score first.
+struct Photo {
+    std::string path;
+    Image image;
+    std::vector<Face> faces;
+};
+
+class FaceSession {
+  public:
+    /// Errors: as make_detector; with an embedder also as Embedder::make.
+    static Result<FaceSession> open_detector(const SessionOptions &options);
+    static Result<FaceSession> open(const SessionOptions &options);
+
+    /// Reads a picture file and finds its faces. Errors name the path: as read_image, and
+    /// InvalidArgument for a directory or device.
+    Result<Photo> detect(const std::string &path) const;
+
+    /// Aligns and embeds the faces in place. A face that cannot be keeps no embedding and gets
+    /// a reason. Errors: Engine, InvalidArgument.
+    Result<void> embed(const Photo &photo, std::span<Face *const> faces) const;
+
+    /// The one face that `pick` says, embedded. `Photo::faces` of the result holds it alone.
+    /// NotFound: no face, or none that can be embedded.
+    Result<Photo> embed_one(const std::string &path, Pick pick) const;
+
+    /// --metric and --threshold of `arguments`. InvalidArgument where neither the option nor
+    /// the model gives a threshold.
+    Result<Judgement> judgement(const Arguments &arguments) const;
+    Result<Metric> metric(const Arguments &arguments) const;
+
+    const std::string &detector_name() const { return detector_name_; }
+    const ModelDescriptor &model() const { return embedder_->descriptor(); }
+    const EmbeddingStamp &stamp() const { return *embedder_->stamp(); }
+
+  private:
+    FaceSession() = default;
+    std::string detector_name_;
+    DetectOptions detect_options_;
+    std::shared_ptr<Detector> detector_;
+    std::shared_ptr<Embedder> embedder_; ///< null where only a detector was asked for
+};
+
+/// Index of the face that `pick` says; `faces` must not be empty.
+std::size_t pick_face(const Photo &photo, Pick pick);
+
+} // namespace sphere::cli
