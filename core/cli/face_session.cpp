@@ -56,6 +56,17 @@ Result<void> check_engine_name(const std::string &name) {
     return fail(Errc::InvalidArgument, "--engine=", name, ": give one of ", known);
 }
 
+/// Adds what the user can do about a picture that cannot be read.
+Error unreadable(Error error) {
+    if (error.code == Errc::NotFound)
+        error.message += "; check the path";
+    else if (error.code == Errc::Permission)
+        error.message += "; make it readable";
+    else if (error.code == Errc::Corrupt)
+        error.message += "; replace this file or leave it out";
+    return error;
+}
+
 Result<void> check_regular_file(const std::string &path) {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0)
@@ -129,6 +140,12 @@ Result<SessionOptions> read_session_options(const Arguments &arguments,
     return options;
 }
 
+Error no_face(const std::string &path) {
+    return fail(Errc::NotFound, path,
+                ": no face found; use a picture with a larger or clearer face, or lower the "
+                "detector's threshold");
+}
+
 std::size_t pick_face(const Photo &photo, Pick pick) {
     std::size_t best = 0;
     double best_value = -std::numeric_limits<double>::infinity();
@@ -181,7 +198,7 @@ Result<Photo> FaceSession::detect(const std::string &path) const {
     SPHERE_TRY(check_regular_file(path));
     auto image = read_image(path);
     if (!image)
-        return std::move(image).error();
+        return unreadable(std::move(image).error());
     Photo photo;
     photo.path = path;
     photo.image = std::move(*image);
@@ -223,9 +240,7 @@ Result<Photo> FaceSession::embed_one(const std::string &path, Pick pick) const {
     if (!photo)
         return photo;
     if (photo->faces.empty())
-        return fail(Errc::NotFound, path,
-                    ": no face found; use a picture with a larger or clearer face, or a lower "
-                    "threshold of the detector");
+        return no_face(path);
     Face face = std::move(photo->faces[pick_face(*photo, pick)]);
     Face *const faces[] = {&face};
     SPHERE_TRY(embed(*photo, faces));

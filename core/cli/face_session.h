@@ -93,4 +93,7 @@ class FaceSession {
 /// Index of the face that `pick` says; `faces` must not be empty.
 std::size_t pick_face(const Photo &photo, Pick pick);
 
+/// The Error for a picture in which a face is needed and none was found.
+Error no_face(const std::string &path);
+
 } // namespace sphere::cli

@@ -87,6 +87,25 @@ void install_log(bool verbose) {
     });
 }
 
+void note_failure(std::vector<Failure> &failures, const std::string &path, Error error) {
+    print_error(error.message);
+    failures.push_back({path, std::move(error)});
+}
+
+std::vector<std::map<std::string, std::string>>
+failure_rows(std::span<const Failure> failures) {
+    std::vector<std::map<std::string, std::string>> rows;
+    for (const Failure &failure : failures)
+        rows.push_back({{"path", failure.path}, {"error", failure.error.message}});
+    return rows;
+}
+
+int exit_code_with(std::span<const Failure> failures, int code) {
+    for (const Failure &failure : failures)
+        code = std::max(code, exit_code_of(failure.error));
+    return code;
+}
+
 std::string fixed(double value, int decimals) {
     if (!std::isfinite(value))
         return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";

@@ -8,6 +8,8 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,7 +45,15 @@ void install_log(bool verbose);
 struct Failure {
     std::string path;
     Error error;
+    bool no_face = false; ///< it was read, and has no face that can be embedded
 };
+
+/// Prints the error and keeps it: the other files are still done.
+void note_failure(std::vector<Failure> &failures, const std::string &path, Error error);
+/// "path" and "error" of each, for JSON.
+std::vector<std::map<std::string, std::string>> failure_rows(std::span<const Failure> failures);
+/// `code`, or that of the worst failure where there is one.
+int exit_code_with(std::span<const Failure> failures, int code);
 
 /// Fixed-point text, independent of the locale.
 std::string fixed(double value, int decimals);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// What find and enrol share about galleries.
+#include "core/cli/gallery_session.h"
+
+#include "core/gallery/enrolment_check.h"
+
+namespace sphere::cli {
+
+Result<std::string> gallery_location(const Arguments &arguments) {
+    return arguments.required("gallery", "give the gallery's path, as --gallery=people.db");
+}
+
+SessionOptions follow_stamp(SessionOptions options, const Arguments &arguments,
+                            const std::optional<EmbeddingStamp> &stamp) {
+    // A gallery may come from anywhere: its model must be a name, never a path to a descriptor.
+    if (!stamp || stamp->model.find('/') != std::string::npos ||
+        stamp->model.ends_with(".json"))
+        return options;
+    const bool own_model = options.model == "auto" || options.model == stamp->model;
+    if (options.model == "auto")
+        options.model = stamp->model;
+    if (own_model && !arguments.has("flip"))
+        options.flip = parse_flip_mode(stamp->flip);
+    return options;
+}
+
+Result<void> check_stamp(const std::string &gallery, const std::optional<EmbeddingStamp> &stamp,
+                         const FaceSession &session) {
+    if (!stamp || *stamp == session.stamp())
+        return {};
+    return stamp_mismatch(gallery, *stamp, session.stamp());
+}
+
+} // namespace sphere::cli
