@@ -104,6 +104,7 @@ step "Build"
 build_project
 use_build "$build" "$root"
 step "Models"
+trust_system_certificates
 detect_model=auto
 fetch_models
 if [[ -z $input || -z $gallery_dir ]]; then

@@ -8,6 +8,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/pipelines/lib/common.sh"
 # shellcheck source=../pipelines/lib/packages.sh
 source "$root/pipelines/lib/packages.sh"
+# shellcheck source=../pipelines/lib/environment.sh
+source "$root/pipelines/lib/environment.sh"
 
 usage() {
     cat <<'USAGE'
@@ -89,6 +91,7 @@ fetch_models() {
         note "no spherectl in this build: models are not fetched"
         return 0
     fi
+    trust_system_certificates
     SPHERE_MODEL_PATH=$root/models run_quietly "$build/fetch.log" \
         "$spherectl" models fetch ultralight fr_feature ||
         note "models could not be fetched: tests that need them are skipped or fail below"

@@ -11,3 +11,12 @@ use_build() {
     export GST_REGISTRY=$build/gst-registry.bin
     export SPHERE_MODEL_PATH=${SPHERE_MODEL_PATH:+$SPHERE_MODEL_PATH:}$root/models
 }
+
+# npm trusts a list of authorities of its own; on a network with one of its own, the system knows
+# better. Harmless elsewhere.
+trust_system_certificates() {
+    local bundle=/etc/ssl/certs/ca-certificates.crt
+    if [[ -z ${NODE_EXTRA_CA_CERTS:-} && -r $bundle ]]; then
+        export NODE_EXTRA_CA_CERTS=$bundle
+    fi
+}
