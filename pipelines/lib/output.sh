@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Encoder, audio and container of the annotated file. Sourced; needs common.sh and input.sh.
 
-element_exists() { gst-inspect-1.0 --exists "$1" 2>/dev/null; }
+# gst-inspect compares with its own version unless told otherwise, and ours is lower.
+element_exists() { gst-inspect-1.0 --exists --atleast-version=0.0 "$1" 2>/dev/null; }
 
 # choose_encoder WIDTH HEIGHT LIVE: fills video_encoder (an array of gst-launch words) and
 # container (mp4 or mkv). H.264 where there is an encoder for it, else VP9.

@@ -78,7 +78,7 @@ class Faults(unittest.TestCase):
             f"filesrc location={clip} ! decodebin ! videorate ! video/x-raw,framerate=2/1",
             env={"GST_TRACERS": "leaks", "GST_DEBUG": "GST_TRACER:7", "GST_DEBUG_NO_COLOR": "1"})
         self.assertEqual(result.returncode, 0, result.stderr)
-        leaks = [line for line in result.stderr.splitlines() if "object-alive" in line]
+        leaks = [line for line in result.stderr.splitlines() if "object-alive, type-name=(string)" in line]
         self.assertEqual(leaks, [])
 
     def test_the_leaks_tracer_would_see_one(self):
@@ -107,7 +107,7 @@ class Refusals(unittest.TestCase):
              *road.split(), "!", "fakesink"],
             capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         self.assertGreater(result.returncode, 0, "it ran, or was ended by a signal")
-        self.assertLess(result.returncode, 128)
+        self.assertNotEqual(result.returncode, 137, "it hung")
         return result.stderr
 
     def test_missing_gallery(self):
