@@ -174,7 +174,7 @@ class Detectors(unittest.TestCase):
         path, points = installed("ultralight"), installed("fr_landmark")
         if path is None or points is None:
             self.skipTest("ultralight is not fetched (spherectl models fetch ultralight)")
-        self.compare("ultralight", Ultralight(path, points), 0.7, 1)
+        self.compare("ultralight", Ultralight(path, points), 0.8, 1)
 
 
 if __name__ == "__main__":
