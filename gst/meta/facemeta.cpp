@@ -10,7 +10,10 @@
 GType gst_sphere_face_meta_api_get_type(void) {
     static gsize once = 0;
     if (g_once_init_enter(&once)) {
-        static const gchar *tags[] = {"video", "video-orientation", "video-size", nullptr};
+        // "video", "orientation", "size": what elements that change one of these look for.
+        static const gchar *tags[] = {GST_META_TAG_VIDEO_STR,
+                                      GST_META_TAG_VIDEO_ORIENTATION_STR,
+                                      GST_META_TAG_VIDEO_SIZE_STR, nullptr};
         g_once_init_leave(&once, gst_meta_api_type_register("GstSphereFaceMetaAPI", tags));
     }
     return once;
