@@ -64,8 +64,9 @@ class ClipTest(unittest.TestCase):
         sound_before, sound_after = audio_seconds(clip), audio_seconds(annotated)
         self.assertEqual(sound_before is None, sound_after is None)
         if sound_before is not None:
-            # An AAC packet is 1024 samples, 23 ms at 44.1 kHz.
-            self.assertAlmostEqual(sound_before, sound_after, delta=0.05)
+            # The packets that prime the decoder and that the input's edit list hides are not carried over:
+            # up to three of 1024 samples, 23 ms each at 44.1 kHz.
+            self.assertAlmostEqual(sound_before, sound_after, delta=0.08)
 
     def check_record(self, clip, record):
         times = frame_times(clip)
