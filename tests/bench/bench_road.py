@@ -51,7 +51,9 @@ def run_ours(options, gallery):
                         f"{source} ! fakesink name=end sync=false"])
     road, = run_json(
         ["/usr/bin/python3", os.path.join(HERE, "run_pipeline.py"),
-         f"{source} ! spheredetect name=spheredetect model={options.detector} threads={options.threads}"
+         # 0.6 is the article's threshold for YuNet: both see the same faces.
+         f"{source} ! spheredetect name=spheredetect model={options.detector} threshold=0.6"
+         f" threads={options.threads}"
          f" ! spherealign name=spherealign"
          f" ! sphereembed name=sphereembed model=fr_feature threads={options.threads}"
          f" ! spherematch name=spherematch gallery={gallery}"
