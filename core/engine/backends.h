@@ -11,4 +11,20 @@ Result<std::shared_ptr<Engine>> make_opencv_engine(const ResolvedModel &model,
 Result<std::shared_ptr<Engine>> make_fake_engine(const ResolvedModel &model,
                                                  const EngineOptions &options);
 
+bool opencv_engine_built(); ///< false in the stub
+
+/// Most pictures that one run() is given, whatever the network allows.
+inline constexpr int kMaxBatch = 256;
+
+/// "1x3x112x96", for messages.
+std::string shape_text(const std::vector<std::int64_t> &shape);
+
+/// Checks `input` against what the descriptor says of the network: NCHW, channels, size (free
+/// in multiples of 32 where the descriptor has it so), batch, and data that fill the shape.
+/// Errors: InvalidArgument, with the expected and the found shape.
+Result<void> check_input(const ModelDescriptor &descriptor, const Tensor &input);
+
+/// Unsupported for a precision other than Auto and Fp32.
+Result<void> require_fp32(const char *engine, Precision precision);
+
 } // namespace sphere

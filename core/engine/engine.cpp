@@ -4,7 +4,6 @@
 
 #include "core/engine/backends.h"
 
-#include <algorithm>
 #include <map>
 #include <mutex>
 #include <string_view>
@@ -25,11 +24,23 @@ Result<std::shared_ptr<Engine>> make_absent(const ResolvedModel &,
 struct Backend {
     const char *name;
     Factory make;
+    bool (*built)();
 };
 
+bool never() {
+    return false;
+}
+
+bool always() {
+    return true;
+}
+
 constexpr Backend kBackends[] = {
-    {"opencv", &make_opencv_engine}, {"onednn", &make_absent},    {"onnxruntime", &make_absent},
-    {"cuda", &make_absent},          {"fake", &make_fake_engine},
+    {"opencv", &make_opencv_engine, &opencv_engine_built},
+    {"onednn", &make_absent, &never},
+    {"onnxruntime", &make_absent, &never},
+    {"cuda", &make_absent, &never},
+    {"fake", &make_fake_engine, &always},
 };
 
 std::string backend_for(const ResolvedModel &model, const EngineOptions &options) {
@@ -39,26 +50,48 @@ std::string backend_for(const ResolvedModel &model, const EngineOptions &options
 }
 
 std::string sharing_key(const ResolvedModel &model, const EngineOptions &options) {
-    if (!options.instance_id.empty())
-        return "id " + options.instance_id + '\n' + model.descriptor.name;
-    std::string key = backend_for(model, options) + '\n' + model.descriptor.name + '\n' +
-                      model.sha256 + '\n' +
-                      std::to_string(static_cast<int>(options.precision)) + '\n' +
-                      std::to_string(options.threads);
+    // The descriptor counts as well as the files: it says which outputs are read, and how.
+    std::string key =
+        model.descriptor.name + '\n' + model.descriptor.path + '\n' + model.sha256;
     for (const std::string &path : model.paths)
         key += '\n' + path;
-    return key;
+    if (!options.instance_id.empty())
+        return key + "\nid " + options.instance_id;
+    return key + '\n' + backend_for(model, options) + '\n' +
+           std::to_string(static_cast<int>(options.precision)) + '\n' +
+           std::to_string(options.threads);
 }
+
+/// One loaded engine, or the place where one is being loaded: whoever comes second waits for
+/// it, and nobody else does.
+struct Slot {
+    std::mutex mutex;
+    std::weak_ptr<Engine> engine;
+};
 
 struct Registry {
     std::mutex mutex;
-    std::map<std::string, std::weak_ptr<Engine>> engines;
+    std::map<std::string, std::shared_ptr<Slot>> slots;
+
+    std::shared_ptr<Slot> slot(const std::string &key) {
+        const std::lock_guard lock(mutex);
+        std::erase_if(slots, [](const auto &entry) {
+            return entry.second.use_count() == 1 && entry.second->engine.expired();
+        });
+        std::shared_ptr<Slot> &found = slots[key];
+        if (!found)
+            found = std::make_shared<Slot>();
+        return found;
+    }
 };
 
 } // namespace
 
 Result<std::shared_ptr<Engine>> make_engine(const ResolvedModel &model,
                                             const EngineOptions &options) {
+    if (options.threads < 0)
+        return fail(Errc::InvalidArgument, "threads=", options.threads,
+                    " is negative: 0 takes as many as the machine has cores.");
     const std::string name = backend_for(model, options);
     EngineOptions named = options;
     named.engine = name;
@@ -75,22 +108,62 @@ Result<std::shared_ptr<Engine>> make_engine(const ResolvedModel &model,
 Result<std::shared_ptr<Engine>> acquire_engine(const ResolvedModel &model,
                                                const EngineOptions &options) {
     static Registry *const registry = new Registry; // outlives every static holder of an engine
-    const std::lock_guard lock(registry->mutex);
-    std::erase_if(registry->engines, [](const auto &entry) { return entry.second.expired(); });
-    std::weak_ptr<Engine> &shared = registry->engines[sharing_key(model, options)];
-    if (std::shared_ptr<Engine> engine = shared.lock())
+    const std::shared_ptr<Slot> slot = registry->slot(sharing_key(model, options));
+    const std::lock_guard lock(slot->mutex);
+    if (std::shared_ptr<Engine> engine = slot->engine.lock())
         return engine;
     auto made = make_engine(model, options);
     if (made)
-        shared = *made;
+        slot->engine = *made;
     return made;
 }
 
 std::vector<EngineInfo> engine_backends() {
     std::vector<EngineInfo> infos;
     for (const Backend &backend : kBackends)
-        infos.push_back({backend.name, backend.make != &make_absent});
+        infos.push_back({backend.name, backend.built()});
     return infos;
+}
+
+std::string shape_text(const std::vector<std::int64_t> &shape) {
+    std::string text;
+    for (const std::int64_t d : shape)
+        text += (text.empty() ? "" : "x") + std::to_string(d);
+    return text.empty() ? "(none)" : text;
+}
+
+Result<void> require_fp32(const char *engine, Precision precision) {
+    if (precision == Precision::Auto || precision == Precision::Fp32)
+        return {};
+    return fail(Errc::Unsupported, "Engine ", engine,
+                " computes in fp32 only: set precision=fp32 or precision=auto.");
+}
+
+Result<void> check_input(const ModelDescriptor &descriptor, const Tensor &input) {
+    const ModelInput &in = descriptor.input;
+    const std::int64_t channels = in.norm.order == ChannelOrder::Gray ? 1 : 3;
+    const auto wrong = [&](const char *what) {
+        return fail(Errc::InvalidArgument, "Model ", descriptor.name, ": the input is ",
+                    shape_text(input.shape), " where ",
+                    shape_text({1, channels, in.height, in.width}), " is expected: ", what,
+                    ".");
+    };
+    if (input.shape.size() != 4)
+        return wrong("it is not NCHW");
+    const std::int64_t n = input.shape[0], h = input.shape[2], w = input.shape[3];
+    if (input.shape[1] != channels)
+        return wrong("wrong number of channels");
+    if (n != 1 && descriptor.batch == 1)
+        return wrong("the file takes one picture at a time");
+    if (n < 1 || n > kMaxBatch)
+        return wrong("1 to 256 pictures go in at once");
+    if ((h != in.height || w != in.width) &&
+        (!descriptor.input_size_is_free || h < 32 || w < 32 || h % 32 != 0 || w % 32 != 0))
+        return wrong(descriptor.input_size_is_free ? "sides must be multiples of 32"
+                                                   : "wrong size");
+    if (static_cast<std::int64_t>(input.data.size()) != input.elements())
+        return wrong("the values do not fill the shape");
+    return {};
 }
 
 } // namespace sphere

@@ -22,13 +22,12 @@ double fixed_weight(std::uint64_t a, std::uint64_t b) {
 
 class FakeEngine final : public Engine {
   public:
-    FakeEngine(int dims, std::size_t outputs) : dims_(dims), outputs_(outputs) {}
+    explicit FakeEngine(const ModelDescriptor &descriptor)
+        : descriptor_(descriptor), dims_(std::max(1, descriptor.dims)),
+          outputs_(std::max<std::size_t>(1, descriptor.outputs.size())) {}
 
     Result<void> run(const Tensor &input, std::vector<Tensor> &outputs) override {
-        if (input.shape.size() != 4 || input.elements() <= 0 ||
-            input.data.size() < static_cast<std::size_t>(input.elements()))
-            return fail(Errc::InvalidArgument,
-                        "The fake engine takes a non-empty NCHW tensor.");
+        SPHERE_TRY(check_input(descriptor_, input));
         outputs.resize(outputs_);
         const std::int64_t batch = input.shape[0];
         for (Tensor &output : outputs)
@@ -48,7 +47,7 @@ class FakeEngine final : public Engine {
         return {};
     }
     const char *name() const override { return "fake"; }
-    int preferred_batch() const override { return 8; }
+    int preferred_batch() const override { return descriptor_.batch == 1 ? 1 : 8; }
 
   private:
     static std::vector<double> grid_means(const Tensor &input, std::int64_t n) {
@@ -75,17 +74,17 @@ class FakeEngine final : public Engine {
         return means;
     }
 
-    int dims_;
-    std::size_t outputs_;
+    const ModelDescriptor descriptor_;
+    const int dims_;
+    const std::size_t outputs_;
 };
 
 } // namespace
 
 Result<std::shared_ptr<Engine>> make_fake_engine(const ResolvedModel &model,
-                                                 const EngineOptions &) {
-    const int dims = std::max(1, model.descriptor.dims);
-    const std::size_t outputs = std::max<std::size_t>(1, model.descriptor.outputs.size());
-    return std::shared_ptr<Engine>(std::make_shared<FakeEngine>(dims, outputs));
+                                                 const EngineOptions &options) {
+    SPHERE_TRY(require_fp32("fake", options.precision));
+    return std::shared_ptr<Engine>(std::make_shared<FakeEngine>(model.descriptor));
 }
 
 } // namespace sphere

@@ -11,28 +11,18 @@
 namespace sphere {
 namespace {
 
-std::string shape_text(const std::vector<std::int64_t> &shape) {
-    std::string text;
-    for (const std::int64_t d : shape)
-        text += (text.empty() ? "" : "x") + std::to_string(d);
-    return text;
-}
-
 class OpencvEngine final : public Engine {
   public:
     OpencvEngine(const cv::dnn::Net &net, const ModelDescriptor &descriptor, std::string path)
-        : net_(net), input_name_(descriptor.input.name),
+        : net_(net), descriptor_(descriptor),
           output_names_(descriptor.outputs.begin(), descriptor.outputs.end()),
-          path_(std::move(path)), baked_batch_(descriptor.batch == 1) {}
+          path_(std::move(path)) {
+        if (output_names_.empty())
+            output_names_ = net_.getUnconnectedOutLayersNames();
+    }
 
     Result<void> run(const Tensor &input, std::vector<Tensor> &outputs) override {
-        if (input.shape.size() != 4 || input.elements() <= 0 ||
-            input.data.size() < static_cast<std::size_t>(input.elements()))
-            return fail(Errc::InvalidArgument, path_, ": an input of shape ",
-                        shape_text(input.shape), " is not a non-empty NCHW tensor.");
-        if (baked_batch_ && input.shape[0] != 1)
-            return fail(Errc::InvalidArgument, path_,
-                        ": the file takes one picture at a time, not ", input.shape[0], ".");
+        SPHERE_TRY(check_input(descriptor_, input));
         try {
             const std::lock_guard lock(mutex_);
             const int sizes[4] = {
@@ -40,9 +30,9 @@ class OpencvEngine final : public Engine {
                 static_cast<int>(input.shape[2]), static_cast<int>(input.shape[3])};
             // A header over the caller's memory; OpenCV copies it into its own input blob.
             const cv::Mat blob(4, sizes, CV_32F, const_cast<float *>(input.data.data()));
-            net_.setInput(blob, input_name_);
+            net_.setInput(blob, descriptor_.input.name);
             net_.forward(blobs_, output_names_);
-            return copy_out(outputs);
+            return copy_out(input.shape[0], outputs);
         } catch (const std::exception &exception) {
             return fail(Errc::Engine, path_,
                         ": OpenCV cannot run the network on an input of shape ",
@@ -55,7 +45,8 @@ class OpencvEngine final : public Engine {
     int preferred_batch() const override { return 1; }
 
   private:
-    Result<void> copy_out(std::vector<Tensor> &outputs) {
+    Result<void> copy_out(std::int64_t batch, std::vector<Tensor> &outputs) {
+        const bool embeds = descriptor_.task == ModelTask::Embed;
         outputs.resize(blobs_.size());
         for (std::size_t i = 0; i < blobs_.size(); ++i) {
             const cv::Mat &blob = blobs_[i];
@@ -63,6 +54,15 @@ class OpencvEngine final : public Engine {
                 return fail(Errc::Engine, path_, ": output ", output_names_[i],
                             " is not a dense float tensor.");
             outputs[i].shape.assign(blob.size.p, blob.size.p + blob.dims);
+            // A file that bakes batch 1 unsaid gives one row of several faces' numbers.
+            if (outputs[i].shape[0] != batch ||
+                (embeds && outputs[i].elements() != batch * descriptor_.dims))
+                return fail(Errc::Mismatch, path_, ": output ", output_names_[i], " is ",
+                            shape_text(outputs[i].shape), " where ",
+                            embeds ? shape_text({batch, descriptor_.dims})
+                                   : std::to_string(batch) + " rows",
+                            " are expected: correct `dims` or `batch` in ", descriptor_.path,
+                            ".");
             outputs[i].data.resize(blob.total());
             std::memcpy(outputs[i].data.data(), blob.ptr<float>(),
                         blob.total() * sizeof(float));
@@ -72,12 +72,24 @@ class OpencvEngine final : public Engine {
 
     std::mutex mutex_; ///< a Net holds its activations: one run at a time
     cv::dnn::Net net_;
-    std::string input_name_;
+    const ModelDescriptor descriptor_;
     std::vector<cv::String> output_names_;
     std::vector<cv::Mat> blobs_;
     std::string path_;
-    bool baked_batch_;
 };
+
+Result<void> check_names(cv::dnn::Net &net, const ModelDescriptor &descriptor,
+                         const std::string &path) {
+    for (const std::string &wanted : descriptor.outputs)
+        if (net.getLayerId(wanted) < 0) {
+            std::string names;
+            for (const cv::String &name : net.getUnconnectedOutLayersNames())
+                names += (names.empty() ? "" : ", ") + name;
+            return fail(Errc::Mismatch, path, ": the network has no output '", wanted,
+                        "' but: ", names, "; correct `outputs` in ", descriptor.path, ".");
+        }
+    return {};
+}
 
 Result<cv::dnn::Net> read_net(const ResolvedModel &model) {
     const std::string weights = model.path_of("weights");
@@ -94,6 +106,7 @@ Result<cv::dnn::Net> read_net(const ResolvedModel &model) {
             return fail(Errc::Engine, weights, ": OpenCV found no network in the file.");
         net.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
         net.setPreferableTarget(cv::dnn::DNN_TARGET_CPU);
+        SPHERE_TRY(check_names(net, model.descriptor, weights));
         return net;
     } catch (const std::exception &exception) {
         return fail(Errc::Engine, weights,
@@ -107,23 +120,14 @@ Result<void> try_out(Engine &engine, const ModelDescriptor &descriptor) {
     const int channels = descriptor.input.norm.order == ChannelOrder::Gray ? 1 : 3;
     zeros.reset({1, channels, descriptor.input.height, descriptor.input.width});
     std::vector<Tensor> outputs;
-    SPHERE_TRY(engine.run(zeros, outputs));
-    if (descriptor.task == ModelTask::Embed && !outputs.empty() &&
-        outputs[0].elements() != descriptor.dims)
-        return fail(Errc::Mismatch, descriptor.path, ": the descriptor says ", descriptor.dims,
-                    " dims and the network gives ", outputs[0].elements(), " (",
-                    shape_text(outputs[0].shape), ").");
-    return {};
+    return engine.run(zeros, outputs);
 }
 
 } // namespace
 
 Result<std::shared_ptr<Engine>> make_opencv_engine(const ResolvedModel &model,
                                                    const EngineOptions &options) {
-    if (options.precision != Precision::Auto && options.precision != Precision::Fp32)
-        return fail(
-            Errc::Unsupported,
-            "Engine opencv computes in fp32 only: set precision=fp32 or precision=auto.");
+    SPHERE_TRY(require_fp32("opencv", options.precision));
     const ModelDescriptor &descriptor = model.descriptor;
     if (descriptor.framework == "fake" || descriptor.framework == "opencv-cascade")
         return fail(Errc::Unsupported, "Model ", descriptor.name, " (framework ",
@@ -137,6 +141,10 @@ Result<std::shared_ptr<Engine>> make_opencv_engine(const ResolvedModel &model,
         std::make_shared<OpencvEngine>(*net, descriptor, model.path_of("weights"));
     SPHERE_TRY(try_out(*engine, descriptor));
     return engine;
+}
+
+bool opencv_engine_built() {
+    return true;
 }
 
 } // namespace sphere

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The crop templates, and faces to crops.
 #include "core/face/aligner.h"
 
 #include "core/image/warp.h"
@@ -83,6 +84,34 @@ std::optional<RectI> box_limit(const Box &box, const ImageView &frame) {
     return RectI{x0, y0, x1 - x0, y1 - y0};
 }
 
+// The box as whole pixels of the frame, if it is such and is not turned. It is then resized as
+// it stands, edge pixels repeated, as cv::resize of the cut-out does; a warp would blend its
+// edge with what lies around it.
+std::optional<RectI> upright_rect(const Box &box, const Face &face, const ImageView &frame) {
+    if (face.eye_roll_deg.value_or(0) != 0)
+        return std::nullopt;
+    const auto whole = [](float v) { return std::floor(v) == v; };
+    if (!whole(box.x) || !whole(box.y) || !whole(box.w) || !whole(box.h) || box.x < 0 ||
+        box.y < 0 || box.x + box.w > static_cast<float>(frame.width) ||
+        box.y + box.h > static_cast<float>(frame.height))
+        return std::nullopt;
+    return RectI{static_cast<int>(box.x), static_cast<int>(box.y), static_cast<int>(box.w),
+                 static_cast<int>(box.h)};
+}
+
+Result<Image> cut_crop(const ImageView &frame, const Face &face, const AlignTemplate &tmpl,
+                       const AlignOptions &options, const Affine &transform) {
+    std::optional<RectI> limit;
+    if (!tmpl.uses_landmarks) {
+        const Box box = grown_box(face, options.crop_margin);
+        if (const auto rect = upright_rect(box, face, frame))
+            return resize_to_bgr(frame, *rect, tmpl.width, tmpl.height);
+        if (face.eye_roll_deg)
+            limit = box_limit(box, frame);
+    }
+    return warp_affine(frame, transform, tmpl.width, tmpl.height, limit);
+}
+
 // What is worst about a face of low quality.
 FaceReason worst_of(const Quality &quality) {
     constexpr float kBlurred = 0.3F;     ///< sharpness below this shows as blur
@@ -164,10 +193,7 @@ void align_face(const ImageView &frame, const AlignTemplate &tmpl, const AlignOp
             options.min_eye_distance_px)
             return pass_over(FaceReason::TooSmall);
     }
-    std::optional<RectI> limit;
-    if (!tmpl.uses_landmarks && face.eye_roll_deg)
-        limit = box_limit(grown_box(face, options.crop_margin), frame);
-    auto crop = warp_affine(frame, *transform, tmpl.width, tmpl.height, limit);
+    auto crop = cut_crop(frame, face, tmpl, options, *transform);
     if (!crop)
         return pass_over(FaceReason::TooSmall);
     face.quality = assess_quality(face, *crop);

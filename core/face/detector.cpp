@@ -2,7 +2,6 @@
 // The table of detectors and what all of them do after decoding.
 #include "core/face/detector.h"
 
-#include "core/base/log.h"
 #include "core/face/detector_backends.h"
 
 #include <algorithm>
@@ -16,6 +15,13 @@ struct Decoder {
     const char *name;
     DetectorFactory make;
 };
+
+/// Largest network input, px: a frame of 4096 px unscaled; beyond it memory is at risk.
+constexpr int kMaxInputSidePx = 4096;
+
+/// Suppression compares pairs, so a threshold near 0 must not let every cell of a large input
+/// in.
+constexpr std::ptrdiff_t kMaxCandidates = 4096;
 
 constexpr Decoder kDecoders[] = {
     {"yunet", &make_yunet},
@@ -64,12 +70,12 @@ Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store,
 
 Letterbox fit_letterbox(int frame_width, int frame_height, int net_width, int net_height) {
     Letterbox box;
-    box.scale = std::min(static_cast<float>(net_width) / static_cast<float>(frame_width),
-                         static_cast<float>(net_height) / static_cast<float>(frame_height));
+    const double scale = std::min(static_cast<double>(net_width) / frame_width,
+                                  static_cast<double>(net_height) / frame_height);
+    box.scale = static_cast<float>(scale);
     // Halves to even, as Python's round() in the reference pipelines.
-    const auto scaled = [&](int side, int limit) {
-        const double exact = std::nearbyint(static_cast<double>(side) * box.scale);
-        return std::clamp(static_cast<int>(exact), 1, limit);
+    const auto scaled = [scale](int side, int limit) {
+        return std::clamp(static_cast<int>(std::nearbyint(side * scale)), 1, limit);
     };
     box.width = scaled(frame_width, net_width);
     box.height = scaled(frame_height, net_height);
@@ -79,12 +85,20 @@ Letterbox fit_letterbox(int frame_width, int frame_height, int net_width, int ne
 Result<DetectOptions> resolve_options(const DetectOptions &options,
                                       const ModelDescriptor &descriptor) {
     DetectOptions resolved = options;
+    // Written so that a NaN is refused as well.
+    if (!(options.threshold <= 1) || !(options.nms_threshold <= 1))
+        return fail(Errc::InvalidArgument, "threshold and nms-threshold are 0 to 1, or -1 for ",
+                    "the model's own; not ", options.threshold, " and ", options.nms_threshold,
+                    ".");
+    if (!(options.min_face_size_px >= 0) || options.max_faces < 0)
+        return fail(Errc::InvalidArgument, "min-face-size=", options.min_face_size_px,
+                    " and max-faces=", options.max_faces, " must not be negative.");
     if (resolved.threshold < 0)
         resolved.threshold = static_cast<float>(descriptor.score_threshold);
     if (resolved.nms_threshold < 0)
         resolved.nms_threshold = static_cast<float>(descriptor.nms_threshold);
     const int own_width = descriptor.input.width, own_height = descriptor.input.height;
-    if (resolved.input_width_px == 0 || resolved.input_height_px == 0) {
+    if (resolved.input_width_px == 0 && resolved.input_height_px == 0) {
         resolved.input_width_px = own_width;
         resolved.input_height_px = own_height;
     }
@@ -93,15 +107,22 @@ Result<DetectOptions> resolve_options(const DetectOptions &options,
     if (!descriptor.input_size_is_free)
         return fail(Errc::InvalidArgument, "Model ", descriptor.name,
                     " takes input-size=", own_width, "x", own_height, " only.");
-    if (resolved.input_width_px % 32 != 0 || resolved.input_height_px % 32 != 0 ||
-        resolved.input_width_px < 32 || resolved.input_height_px < 32)
+    const auto fits = [](int side) {
+        return side >= 32 && side <= kMaxInputSidePx && side % 32 == 0;
+    };
+    if (!fits(resolved.input_width_px) || !fits(resolved.input_height_px))
         return fail(Errc::InvalidArgument, "Model ", descriptor.name,
-                    " takes an input-size in multiples of 32, not ", resolved.input_width_px,
-                    "x", resolved.input_height_px, ".");
+                    " takes an input-size in multiples of 32 up to ", kMaxInputSidePx, ", not ",
+                    resolved.input_width_px, "x", resolved.input_height_px, ".");
     return resolved;
 }
 
 void select_faces(std::vector<Face> &faces, const DetectOptions &options) {
+    if (std::ssize(faces) > kMaxCandidates) {
+        std::nth_element(faces.begin(), faces.begin() + kMaxCandidates, faces.end(),
+                         [](const Face &a, const Face &b) { return a.score > b.score; });
+        faces.resize(kMaxCandidates);
+    }
     std::vector<Box> boxes;
     std::vector<float> scores;
     boxes.reserve(faces.size());

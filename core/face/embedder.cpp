@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Crops through a recogniser, with their mirror images where asked.
 #include "core/face/embedder.h"
 
 #include <algorithm>

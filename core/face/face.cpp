@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Names of states and reasons, the stamp as text, landmarks of 68 points.
 #include "core/face/face.h"
 
 #include <charconv>

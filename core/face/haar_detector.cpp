@@ -77,6 +77,8 @@ class HaarDetector final : public Detector {
             faces_.detectMultiScale(
                 grey, boxes, parameter(descriptor_, "scale_factor", 1.1),
                 static_cast<int>(parameter(descriptor_, "min_neighbors", 10)));
+            if (parameter(descriptor_, "first_face_only", 0) != 0 && boxes.size() > 1)
+                boxes.resize(1);
             for (const cv::Rect &box : boxes) {
                 Face face;
                 face.score = 1;

@@ -31,9 +31,9 @@ class Points68 final : public LandmarkFinder {
         const double sx = width / side, sy = height / side;
         Affine to_crop; // half-pixel centres, as the resize that the network was trained with
         to_crop.m = {sx, 0, (0.5 - x0) * sx - 0.5, 0, sy, (0.5 - y0) * sy - 0.5};
-        auto crop = warp_affine(frame, to_crop, width, height);
-        if (!crop)
-            return std::move(crop).error();
+        const auto crop = warp_affine(frame, to_crop, width, height);
+        if (!crop) // a box beyond any picture's size: this face stays without landmarks
+            return {};
         const std::lock_guard lock(mutex_);
         input_.reset({1, 1, height, width});
         normalize_to_tensor(*crop, descriptor_.input.norm,
