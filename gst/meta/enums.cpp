@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The GTypes of states and reasons; their nicks are the names in records and on the bus.
 #include <gst/sphere/gstspheremeta.h>
 
 static const GEnumValue kStates[] = {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace sphere_meta {
@@ -35,11 +36,38 @@ struct MatchInfo {
     double margin = 0; ///< NAN with fewer than two people
 };
 
-struct BufferUnref {
+struct Unref {
     void operator()(GstBuffer *buffer) const { gst_buffer_unref(buffer); }
     void operator()(GstCaps *caps) const { gst_caps_unref(caps); }
     void operator()(GstStructure *structure) const { gst_structure_free(structure); }
 };
+
+/// What the ROI mirror wrote of a face: its id, and its box clipped to the frame, px. The box
+/// follows the frame's transforms as the ROI meta does.
+struct MirroredRoi {
+    gint id = 0;
+    double x = 0, y = 0, width = 0, height = 0;
+};
+
+/// What the analytics mirror wrote of a face: ids of items in the buffer's relation meta.
+struct MirroredItems {
+    gint64 face_id = 0;
+    guint detection = 0;
+    bool tracked = false;
+    std::string person; ///< id of the person in its classification; empty without one
+};
+
+/// Writes an (out) (optional) argument.
+template <class Value> void set_out(Value *out, std::type_identity_t<Value> value) {
+    if (out != nullptr)
+        *out = value;
+}
+
+/// Runs what may allocate. C callers cannot catch: where memory ends, the process does, as
+/// GLib's.
+template <class Body> auto no_throw(Body &&body) noexcept {
+    return body();
+}
 
 } // namespace sphere_meta
 
@@ -69,10 +97,16 @@ struct _GstSphereFaceMetaPrivate {
     guint width = 0;  ///< px of the frame
     guint height = 0; ///< px of the frame
     std::vector<GstSphereFace> faces;
-    std::vector<gint> mirrored_ids; ///< ids of the ROI metas that the mirror wrote
+    std::vector<sphere_meta::MirroredRoi> mirrored_rois;
+    std::vector<sphere_meta::MirroredItems> mirrored_items;
+    gsize n_analytics_items = 0; ///< all that the mirror wrote into the relation meta
 };
 
 namespace sphere_meta {
+
+/// The meta's transform_func: copies, scaling and, from GStreamer 1.28, matrices.
+gboolean transform_face_meta(GstBuffer *target, GstMeta *meta, GstBuffer *buffer, GQuark type,
+                             gpointer data) noexcept;
 
 /// GstVideoRegionOfInterestMeta "face" for each face.
 void write_roi_mirror(GstSphereFaceMeta *meta, GstBuffer *buffer);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// GstSphereFaceMeta: registration, life, and what becomes of it when buffers are copied and
-// scaled.
+// GstSphereFaceMeta: registration, life, and its list of faces.
 #include "face_data.h"
 
 #include <gst/video/gstvideometa.h>
 
-#include <algorithm>
+using sphere_meta::no_throw;
 
 GType gst_sphere_face_meta_api_get_type(void) {
     static gsize once = 0;
@@ -20,7 +19,8 @@ GType gst_sphere_face_meta_api_get_type(void) {
 }
 
 static gboolean face_meta_init(GstMeta *meta, gpointer, GstBuffer *) {
-    reinterpret_cast<GstSphereFaceMeta *>(meta)->priv = new GstSphereFaceMetaPrivate;
+    reinterpret_cast<GstSphereFaceMeta *>(meta)->priv =
+        no_throw([] { return new GstSphereFaceMetaPrivate; });
     return TRUE;
 }
 
@@ -30,57 +30,29 @@ static void face_meta_free(GstMeta *meta, GstBuffer *) {
     self->priv = nullptr;
 }
 
-// Lengths in pixels follow the scale; angles, crops and embeddings are of the face, not the
-// frame.
-static void scale_face(GstSphereFace &face, double sx, double sy) {
-    face.x *= sx;
-    face.y *= sy;
-    face.width *= sx;
-    face.height *= sy;
-    if (face.landmarks)
-        for (std::size_t i = 0; i < face.landmarks->size(); ++i)
-            (*face.landmarks)[i] *= static_cast<gfloat>(i % 2 == 0 ? sx : sy);
-    if (face.dense) {
-        auto points = std::make_shared<std::vector<gfloat>>(*face.dense);
-        for (std::size_t i = 0; i < points->size(); ++i)
-            (*points)[i] *= static_cast<gfloat>(i % 2 == 0 ? sx : sy);
-        face.dense = std::move(points);
-    }
-    if (face.quality)
-        face.quality->eye_distance_px *= (sx + sy) / 2;
+#if GST_CHECK_VERSION(1, 24, 0)
+// For metas that a pool keeps on its buffers.
+static void face_meta_clear(GstBuffer *, GstMeta *meta) {
+    no_throw([meta] {
+        *reinterpret_cast<GstSphereFaceMeta *>(meta)->priv = GstSphereFaceMetaPrivate();
+    });
 }
+#endif
 
-static gboolean face_meta_transform(GstBuffer *target, GstMeta *meta, GstBuffer *, GQuark type,
-                                    gpointer data) {
-    const auto *source = reinterpret_cast<const GstSphereFaceMeta *>(meta)->priv;
-    if (GST_META_TRANSFORM_IS_COPY(type)) {
-        // Part of a frame's bytes is not a picture: its faces would lie elsewhere. As
-        // GstVideoMeta.
-        const auto *copy = static_cast<const GstMetaTransformCopy *>(data);
-        if (copy != nullptr && copy->region)
-            return TRUE;
-        auto *out = gst_buffer_add_sphere_face_meta(target, source->width, source->height);
-        *out->priv = *source;
-        return TRUE;
-    }
-    if (GST_VIDEO_META_TRANSFORM_IS_SCALE(type)) {
-        const auto *scale = static_cast<const GstVideoMetaTransform *>(data);
-        const int in_width = GST_VIDEO_INFO_WIDTH(scale->in_info);
-        const int in_height = GST_VIDEO_INFO_HEIGHT(scale->in_info);
-        if (in_width <= 0 || in_height <= 0)
-            return FALSE;
-        const auto out_width = static_cast<guint>(GST_VIDEO_INFO_WIDTH(scale->out_info));
-        const auto out_height = static_cast<guint>(GST_VIDEO_INFO_HEIGHT(scale->out_info));
-        auto *out = gst_buffer_add_sphere_face_meta(target, out_width, out_height);
-        *out->priv = *source;
-        out->priv->width = out_width;
-        out->priv->height = out_height;
-        for (GstSphereFace &face : out->priv->faces)
-            scale_face(face, static_cast<double>(out_width) / in_width,
-                       static_cast<double>(out_height) / in_height);
-        return TRUE;
-    }
-    return FALSE;
+static const GstMetaInfo *register_face_meta() {
+#if GST_CHECK_VERSION(1, 24, 0)
+    GstMetaInfo *info = gst_meta_info_new(GST_SPHERE_FACE_META_API_TYPE, "GstSphereFaceMeta",
+                                          sizeof(GstSphereFaceMeta));
+    info->init_func = face_meta_init;
+    info->free_func = face_meta_free;
+    info->transform_func = sphere_meta::transform_face_meta;
+    info->clear_func = face_meta_clear;
+    return gst_meta_info_register(info);
+#else
+    return gst_meta_register(GST_SPHERE_FACE_META_API_TYPE, "GstSphereFaceMeta",
+                             sizeof(GstSphereFaceMeta), face_meta_init, face_meta_free,
+                             sphere_meta::transform_face_meta);
+#endif
 }
 
 /**
@@ -90,12 +62,8 @@ static gboolean face_meta_transform(GstBuffer *target, GstMeta *meta, GstBuffer 
  */
 const GstMetaInfo *gst_sphere_face_meta_get_info(void) {
     static const GstMetaInfo *info = nullptr;
-    if (g_once_init_enter(&info)) {
-        const GstMetaInfo *registered = gst_meta_register(
-            GST_SPHERE_FACE_META_API_TYPE, "GstSphereFaceMeta", sizeof(GstSphereFaceMeta),
-            face_meta_init, face_meta_free, face_meta_transform);
-        g_once_init_leave(&info, registered);
-    }
+    if (g_once_init_enter(&info))
+        g_once_init_leave(&info, register_face_meta());
     return info;
 }
 
@@ -126,6 +94,7 @@ GstSphereFaceMeta *gst_buffer_add_sphere_face_meta(GstBuffer *buffer, guint widt
     if (meta == nullptr)
         meta = reinterpret_cast<GstSphereFaceMeta *>(
             gst_buffer_add_meta(buffer, GST_SPHERE_FACE_META_INFO, nullptr));
+    g_return_val_if_fail(meta != nullptr, nullptr);
     meta->priv->width = width;
     meta->priv->height = height;
     return meta;
@@ -174,7 +143,7 @@ const GstSphereFace *gst_sphere_face_meta_peek_face(const GstSphereFaceMeta *met
  */
 void gst_sphere_face_meta_add_face(GstSphereFaceMeta *meta, const GstSphereFace *face) {
     g_return_if_fail(meta != nullptr && face != nullptr);
-    meta->priv->faces.push_back(*face);
+    no_throw([&] { meta->priv->faces.push_back(*face); });
 }
 
 /**
@@ -190,7 +159,7 @@ gboolean gst_sphere_face_meta_set_face(GstSphereFaceMeta *meta, guint index,
     g_return_val_if_fail(meta != nullptr && face != nullptr, FALSE);
     if (index >= meta->priv->faces.size())
         return FALSE;
-    meta->priv->faces[index] = *face;
+    no_throw([&] { meta->priv->faces[index] = *face; });
     return TRUE;
 }
 
@@ -209,11 +178,14 @@ void gst_sphere_face_meta_clear(GstSphereFaceMeta *meta) {
  * @buffer: a writable buffer
  *
  * Writes the mirrors (GstVideoRegionOfInterestMeta, and GstAnalyticsRelationMeta from
- * GStreamer 1.24) of all faces, replacing those of before. Call it after a change.
+ * GStreamer 1.24) of all faces, replacing those of before. Others' metas stay as they are.
+ * Call it after a change.
  */
 void gst_sphere_face_meta_sync(GstSphereFaceMeta *meta, GstBuffer *buffer) {
     g_return_if_fail(meta != nullptr && GST_IS_BUFFER(buffer) &&
                      gst_buffer_is_writable(buffer));
-    sphere_meta::write_roi_mirror(meta, buffer);
-    sphere_meta::write_analytics_mirror(meta, buffer);
+    no_throw([&] {
+        sphere_meta::write_roi_mirror(meta, buffer);
+        sphere_meta::write_analytics_mirror(meta, buffer);
+    });
 }

@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 namespace sphere_meta {
 namespace {
@@ -75,35 +78,79 @@ GstStructure *match_of(const GstSphereFace &face) {
     return structure;
 }
 
-// Ours are known by type and id; others' stay.
+using Roi = GstVideoRegionOfInterestMeta;
+
+bool is_face_roi(const GstMeta *meta) {
+    static const GQuark face = g_quark_from_static_string("face");
+    return meta->info->api == GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE &&
+           reinterpret_cast<const Roi *>(meta)->roi_type == face;
+}
+
+double distance(const Roi &roi, const MirroredRoi &ours) {
+    return std::abs(roi.x - ours.x) + std::abs(roi.y - ours.y) + std::abs(roi.w - ours.width) +
+           std::abs(roi.h - ours.height);
+}
+
+// Ours are those of type "face" with an id that we gave. Where another producer gave that id
+// too, ours are those that lie where we put them.
+std::unordered_set<const Roi *> find_mirrors(const GstSphereFaceMetaPrivate &frame,
+                                             GstBuffer *buffer) {
+    std::unordered_map<gint,
+                       std::pair<std::vector<const MirroredRoi *>, std::vector<const Roi *>>>
+        by_id;
+    for (const MirroredRoi &ours : frame.mirrored_rois)
+        by_id[ours.id].first.push_back(&ours);
+    gpointer state = nullptr;
+    while (const GstMeta *meta = gst_buffer_iterate_meta(buffer, &state)) {
+        const auto *roi = reinterpret_cast<const Roi *>(meta);
+        if (!is_face_roi(meta))
+            continue;
+        if (const auto entry = by_id.find(roi->id); entry != by_id.end())
+            entry->second.second.push_back(roi);
+    }
+    std::unordered_set<const Roi *> mirrors;
+    for (auto &[id, pair] : by_id) {
+        auto &[written, found] = pair;
+        if (found.size() > written.size())
+            for (std::size_t i = 0; i < written.size(); ++i) {
+                const auto nearest = std::min_element(
+                    found.begin() + static_cast<std::ptrdiff_t>(i), found.end(),
+                    [&ours = *written[i]](const Roi *a, const Roi *b) {
+                        return distance(*a, ours) < distance(*b, ours);
+                    });
+                std::iter_swap(found.begin() + static_cast<std::ptrdiff_t>(i), nearest);
+            }
+        found.resize(std::min(found.size(), written.size()));
+        mirrors.insert(found.begin(), found.end());
+    }
+    return mirrors;
+}
+
 void remove_mirrors(GstSphereFaceMetaPrivate &frame, GstBuffer *buffer) {
-    if (frame.mirrored_ids.empty())
+    if (frame.mirrored_rois.empty())
         return;
+    auto mirrors = find_mirrors(frame, buffer);
     gst_buffer_foreach_meta(
         buffer,
         [](GstBuffer *, GstMeta **meta, gpointer data) -> gboolean {
-            const auto *ids = static_cast<const std::vector<gint> *>(data);
-            if ((*meta)->info->api != GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)
-                return TRUE;
-            const auto *roi = reinterpret_cast<const GstVideoRegionOfInterestMeta *>(*meta);
-            if (roi->roi_type == g_quark_from_static_string("face") &&
-                std::find(ids->begin(), ids->end(), roi->id) != ids->end())
+            const auto &ours = *static_cast<const std::unordered_set<const Roi *> *>(data);
+            if (ours.count(reinterpret_cast<const Roi *>(*meta)) > 0)
                 *meta = nullptr; // GStreamer removes it
             return TRUE;
         },
-        &frame.mirrored_ids);
-    frame.mirrored_ids.clear();
+        &mirrors);
+    frame.mirrored_rois.clear();
 }
 
-void write_one(GstBuffer *buffer, const GstSphereFace &face,
-               const GstSphereFaceMetaPrivate &frame) {
+MirroredRoi write_one(GstBuffer *buffer, const GstSphereFace &face,
+                      const GstSphereFaceMetaPrivate &frame) {
     const auto clip = [](double value, guint side) {
         return static_cast<guint>(
             std::lround(std::clamp(value, 0.0, static_cast<double>(side))));
     };
     const guint x0 = clip(face.x, frame.width), x1 = clip(face.x + face.width, frame.width);
     const guint y0 = clip(face.y, frame.height), y1 = clip(face.y + face.height, frame.height);
-    GstVideoRegionOfInterestMeta *roi =
+    Roi *roi =
         gst_buffer_add_video_region_of_interest_meta(buffer, "face", x0, y0, x1 - x0, y1 - y0);
     roi->id = roi_id(face);
     gst_video_region_of_interest_meta_add_param(roi, detection_of(face, frame));
@@ -117,6 +164,8 @@ void write_one(GstBuffer *buffer, const GstSphereFace &face,
         gst_video_region_of_interest_meta_add_param(
             roi, gst_structure_new("object_id", "id", G_TYPE_INT,
                                    static_cast<gint>(face.track_id & G_MAXINT), nullptr));
+    return {roi->id, static_cast<double>(roi->x), static_cast<double>(roi->y),
+            static_cast<double>(roi->w), static_cast<double>(roi->h)};
 }
 
 } // namespace
@@ -124,10 +173,9 @@ void write_one(GstBuffer *buffer, const GstSphereFace &face,
 void write_roi_mirror(GstSphereFaceMeta *meta, GstBuffer *buffer) {
     GstSphereFaceMetaPrivate &frame = *meta->priv;
     remove_mirrors(frame, buffer);
-    for (const GstSphereFace &face : frame.faces) {
-        write_one(buffer, face, frame);
-        frame.mirrored_ids.push_back(roi_id(face));
-    }
+    frame.mirrored_rois.reserve(frame.faces.size());
+    for (const GstSphereFace &face : frame.faces)
+        frame.mirrored_rois.push_back(write_one(buffer, face, frame));
 }
 
 } // namespace sphere_meta

@@ -165,6 +165,31 @@ TEST(Face, CropAndAttributesAreReferenced) {
     EXPECT_EQ(age, 42);
 }
 
+TEST(Face, TakesItsOwnPartsBack) {
+    const FacePtr face = full_face();
+    GstBuffer *crop = gst_buffer_new_allocate(nullptr, 12, nullptr);
+    GstStructure *attributes = gst_structure_new("attributes", "age", G_TYPE_INT, 42, nullptr);
+    gst_sphere_face_set_crop(face.get(), crop, nullptr, "box-2x2");
+    gst_sphere_face_set_attributes(face.get(), attributes);
+    gst_buffer_unref(crop);
+    gst_structure_free(attributes);
+    gsize n = 0;
+    const gfloat *values = gst_sphere_face_get_embedding(face.get(), &n);
+    gst_sphere_face_set_embedding(face.get(), values, n,
+                                  gst_sphere_face_get_embedding_stamp(face.get()));
+    values = gst_sphere_face_get_dense_landmarks(face.get(), &n);
+    gst_sphere_face_set_dense_landmarks(face.get(), values, n);
+    values = gst_sphere_face_get_landmarks(face.get(), &n);
+    gst_sphere_face_set_landmarks(face.get(), values, n);
+    gst_sphere_face_set_crop(face.get(), gst_sphere_face_get_crop(face.get()), nullptr,
+                             gst_sphere_face_get_crop_template(face.get()));
+    gst_sphere_face_set_attributes(face.get(), gst_sphere_face_get_attributes(face.get()));
+    expect_full(face.get());
+    EXPECT_EQ(gst_buffer_get_size(gst_sphere_face_get_crop(face.get())), 12U);
+    EXPECT_STREQ(gst_sphere_face_get_crop_template(face.get()), "box-2x2");
+    EXPECT_TRUE(gst_structure_has_field(gst_sphere_face_get_attributes(face.get()), "age"));
+}
+
 TEST(Face, MatchIsOfKnownFacesOnly) {
     const FacePtr face = full_face();
     gst_sphere_face_set_state(face.get(), GST_SPHERE_FACE_STATE_UNKNOWN,
@@ -206,7 +231,15 @@ TEST(Face, NumbersThatAreNoneAreRefused) {
     const FacePtr face = full_face();
     gst_sphere_face_set_box(face.get(), nan, 0, 1, 1);
     gst_sphere_face_set_landmarks(face.get(), kPoints.data(), 9);
-    EXPECT_EQ(criticals.count(), 6);
+    const std::array<gfloat, 10> bad{static_cast<gfloat>(nan)};
+    gst_sphere_face_set_landmarks(face.get(), bad.data(), bad.size());
+    gst_sphere_face_set_dense_landmarks(face.get(), bad.data(), bad.size());
+    gst_sphere_face_set_dense_landmarks(face.get(), kPoints.data(), 3);
+    gst_sphere_face_set_score(face.get(), nan);
+    gst_sphere_face_set_state(face.get(), static_cast<GstSphereFaceState>(99),
+                              GST_SPHERE_FACE_REASON_NONE);
+    EXPECT_EQ(gst_sphere_face_new(0, 0, 1, 1, nan), nullptr);
+    EXPECT_EQ(criticals.count(), 12);
     expect_full(face.get());
 }
 
@@ -218,6 +251,10 @@ TEST(Face, NamesAreTheContracts) {
     EXPECT_STREQ(gst_sphere_face_reason_to_string(GST_SPHERE_FACE_REASON_WRONG_MODEL),
                  "wrong-model");
     EXPECT_STREQ(gst_sphere_face_reason_to_string(static_cast<GstSphereFaceReason>(99)), "");
+    auto *reasons = static_cast<GEnumClass *>(g_type_class_ref(GST_TYPE_SPHERE_FACE_REASON));
+    EXPECT_STREQ(g_enum_get_value(reasons, GST_SPHERE_FACE_REASON_BELOW_THRESHOLD)->value_nick,
+                 "below-threshold");
+    g_type_class_unref(reasons);
 }
 
 TEST(Meta, TravelsWithCopies) {
@@ -267,11 +304,36 @@ TEST(Meta, FollowsScalingTwiceInARow) {
     gsize n = 0;
     const gfloat *points = gst_sphere_face_get_landmarks(face, &n);
     for (gsize i = 0; i < n; ++i)
-        EXPECT_FLOAT_EQ(points[i], kPoints[i] * (i % 2 == 0 ? 1.5F : 0.5F));
+        EXPECT_NEAR(points[i], (kPoints[i] + 0.5F) * (i % 2 == 0 ? 1.5F : 0.5F) - 0.5F, 1e-4);
     EXPECT_STREQ(gst_sphere_face_get_match_id(face), "ada");
     gst_sphere_face_get_embedding(face, &n);
     EXPECT_EQ(n, 3U);
     expect_full(first_face(buffer.get()));
+}
+
+TEST(Meta, TransformsOntoOneThatIsThere) {
+    const Buffer buffer = buffer_with_face(), other = buffer_with_face();
+    const GQuark scale = gst_video_meta_transform_scale_get_quark();
+    ASSERT_TRUE(transform(buffer.get(), other.get(), {200, 100}, {100, 50}, scale));
+    EXPECT_EQ(gst_buffer_get_n_meta(other.get(), GST_SPHERE_FACE_META_API_TYPE), 1U);
+    EXPECT_EQ(gst_sphere_face_meta_get_n_faces(gst_buffer_get_sphere_face_meta(other.get())),
+              1U);
+    EXPECT_EQ(box_of(first_face(other.get())), (std::array<double, 4>{10, 15, 20, 25}));
+    GstMetaTransformCopy copy{FALSE, 0, static_cast<gsize>(-1)};
+    auto *meta = reinterpret_cast<GstMeta *>(gst_buffer_get_sphere_face_meta(buffer.get()));
+    ASSERT_TRUE(GST_SPHERE_FACE_META_INFO->transform_func(
+        other.get(), meta, buffer.get(), g_quark_from_static_string("gst-copy"), &copy));
+    EXPECT_EQ(gst_buffer_get_n_meta(other.get(), GST_SPHERE_FACE_META_API_TYPE), 1U);
+    expect_full(first_face(other.get()));
+}
+
+TEST(Meta, WritableCopiesAreIndependent) {
+    Buffer shared = buffer_with_face();
+    GstBuffer *writable = gst_buffer_make_writable(gst_buffer_ref(shared.get()));
+    const Buffer mine(writable);
+    ASSERT_NE(mine.get(), shared.get());
+    gst_sphere_face_meta_clear(gst_buffer_get_sphere_face_meta(mine.get()));
+    expect_full(first_face(shared.get()));
 }
 
 TEST(Meta, UnknownTransformsAreRefused) {
@@ -361,12 +423,45 @@ TEST(RoiMirror, IsClippedReplacedAndLeavesOthersAlone) {
     EXPECT_EQ(rois[1]->x, 5U);
 }
 
+// Another detector may number its faces from 1 as well.
+TEST(RoiMirror, OthersWithOurIdStay) {
+    const Buffer buffer = buffer_with_face();
+    GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer.get());
+    auto *foreign =
+        gst_buffer_add_video_region_of_interest_meta(buffer.get(), "face", 1, 2, 3, 4);
+    foreign->id = static_cast<gint>(gst_sphere_face_get_id(first_face(buffer.get())));
+    gst_sphere_face_meta_clear(meta);
+    gst_sphere_face_meta_sync(meta, buffer.get());
+    const auto rois = rois_of(buffer.get());
+    ASSERT_EQ(rois.size(), 1U);
+    EXPECT_EQ(rois[0]->x, 1U);
+}
+
+TEST(RoiMirror, OfScaledFramesIsReplaced) {
+    const std::string road = "spheredetect model=fake-detect ! videoscale add-borders=false ! "
+                             "capsfilter caps=video/x-raw,width=66,height=34";
+    const Harness harness(gst_harness_new_parse(road.c_str()));
+    gst_harness_set_src_caps_str(harness.get(), caps_of("I420", {200, 100}).c_str());
+    gst_harness_push(harness.get(), make_frame("I420", {200, 100}, 0));
+    const Buffer out(gst_buffer_make_writable(gst_harness_pull(harness.get())));
+    ASSERT_EQ(rois_of(out.get()).size(), 1U);
+    gst_sphere_face_meta_sync(gst_buffer_get_sphere_face_meta(out.get()), out.get());
+    const auto rois = rois_of(out.get());
+    ASSERT_EQ(rois.size(), 1U);
+    EXPECT_NE(rois[0]->params, nullptr); // GStreamer 1.22 had lost them
+    EXPECT_EQ((std::array<guint, 4>{rois[0]->x, rois[0]->y, rois[0]->w, rois[0]->h}),
+              (std::array<guint, 4>{25, 9, 16, 17}));
+}
+
 TEST(Meta, TenThousandFaces) {
     const Buffer buffer(gst_buffer_new());
     GstSphereFaceMeta *meta = gst_buffer_add_sphere_face_meta(buffer.get(), 100, 100);
-    const FacePtr face = full_face();
     for (int i = 0; i < 10000; ++i)
-        gst_sphere_face_meta_add_face(meta, face.get());
+        gst_sphere_face_meta_add_face(meta, full_face().get());
+    for (int i = 0; i < 2; ++i) {
+        gst_sphere_face_meta_sync(meta, buffer.get());
+        EXPECT_EQ(rois_of(buffer.get()).size(), 10000U);
+    }
     const Buffer copy(gst_buffer_copy(buffer.get()));
     EXPECT_EQ(gst_sphere_face_meta_get_n_faces(gst_buffer_get_sphere_face_meta(copy.get())),
               10000U);
@@ -400,6 +495,32 @@ TEST_P(Pipelines, BoxAfterwards) {
         EXPECT_NEAR(box_of(face)[i], outcome.box[i], 1e-6);
 }
 
+// What an encoder's own ROI support would read arrives at its input.
+TEST(Encoders, SeeFacesAndMirrors) {
+    const Harness harness(
+        gst_harness_new_parse("spheredetect model=fake-detect ! queue ! jpegenc name=encoder"));
+    GstElement *encoder = gst_bin_get_by_name(GST_BIN(harness->element), "encoder");
+    ASSERT_NE(encoder, nullptr);
+    GstPad *pad = gst_element_get_static_pad(encoder, "sink");
+    std::vector<std::pair<bool, std::size_t>> seen;
+    gst_pad_add_probe(
+        pad, GST_PAD_PROBE_TYPE_BUFFER,
+        [](GstPad *, GstPadProbeInfo *info, gpointer data) {
+            GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
+            static_cast<decltype(seen) *>(data)->emplace_back(first_face(buffer) != nullptr,
+                                                              rois_of(buffer).size());
+            return GST_PAD_PROBE_OK;
+        },
+        &seen, nullptr);
+    gst_harness_set_src_caps_str(harness.get(), caps_of("I420", {200, 100}).c_str());
+    gst_harness_push(harness.get(), make_frame("I420", {200, 100}, 0));
+    const Buffer out(gst_harness_pull(harness.get()));
+    ASSERT_EQ(seen.size(), 1U);
+    EXPECT_EQ(seen[0], (std::pair<bool, std::size_t>{true, 1}));
+    gst_object_unref(pad);
+    gst_object_unref(encoder);
+}
+
 constexpr std::array<double, 4> kBox{75, 25, 50, 50};
 
 INSTANTIATE_TEST_SUITE_P(
@@ -407,6 +528,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Outcome{"identity", true, kBox}, Outcome{"queue", true, kBox},
         Outcome{"tee ! queue", true, kBox}, Outcome{"videorate", true, kBox},
+        Outcome{"queue ! tee name=t ! queue ! fakesink async=false t. ! queue ! identity", true,
+                kBox},
         Outcome{
             "videoscale add-borders=false ! capsfilter caps=video/x-raw,width=100,height=100",
             true,
