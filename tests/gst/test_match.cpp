@@ -253,6 +253,40 @@ TEST(Publish, OneLineAFrameInOrderWithPts) {
     EXPECT_EQ(info.st_mode & 0777, 0600U);
 }
 
+TEST(Publish, WallClockTimesComeFromTheSource) {
+    const TempDir dir;
+    const std::string path = dir / "faces.jsonl";
+    {
+        const std::string road =
+            "spheredetect model=fake-detect ! spherepublish location=" + path;
+        const Harness harness(gst_harness_new_parse(road.c_str()));
+        gst_harness_set_src_caps_str(harness.get(), caps_of("I420", {64, 48}).c_str());
+        const std::pair<const char *, guint64> times[] = {
+            // 2026-01-02T03:04:05.000000006Z, since 1970 and since 1900.
+            {"timestamp/x-unix", G_GUINT64_CONSTANT(1767323045) * GST_SECOND + 6},
+            {"timestamp/x-ntp", G_GUINT64_CONSTANT(3976311845) * GST_SECOND + 6},
+            {"timestamp/x-other", 6}};
+        for (const auto &[name, time] : times) {
+            GstBuffer *frame = make_frame("I420", {64, 48}, 0);
+            GstCaps *caps = gst_caps_new_empty_simple(name);
+            gst_buffer_add_reference_timestamp_meta(frame, caps, time, GST_CLOCK_TIME_NONE);
+            gst_caps_unref(caps);
+            gst_harness_push(harness.get(), frame);
+        }
+        GstBuffer *timeless = make_frame("I420", {64, 48}, 0);
+        GST_BUFFER_PTS(timeless) = GST_CLOCK_TIME_NONE;
+        gst_harness_push(harness.get(), timeless);
+    }
+    std::ifstream file(path);
+    std::string line;
+    for (const char *expected : {"\"time\":\"2026-01-02T03:04:05.000000006Z\"",
+                                 "\"time\":\"2026-01-02T03:04:05.000000006Z\"", "\"time\":null",
+                                 "\"pts\":null,\"stream_time\":null"}) {
+        ASSERT_TRUE(std::getline(file, line));
+        EXPECT_NE(line.find(expected), std::string::npos) << line;
+    }
+}
+
 TEST(Publish, FullDiskAndMissingFolderAreErrors) {
     GstElement *publish = gst_element_factory_make("spherepublish", nullptr);
     gst_object_ref_sink(publish);
