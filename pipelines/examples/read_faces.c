@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Prints the faces of a video file, from C. usage: read_faces FILE [GALLERY]
- * build: cc read_faces.c $(pkg-config --cflags --libs gst-sphere-meta-1.0 gstreamer-1.0) -o read_faces */
+ * build: cc read_faces.c -o read_faces \
+ *        $(pkg-config --cflags --libs gst-sphere-meta-1.0 gstreamer-1.0) */
 #include <gst/gst.h>
 #include <gst/sphere/gstspheremeta.h>
 
@@ -15,10 +16,11 @@ static GstPadProbeReturn print_faces(GstPad *pad, GstPadProbeInfo *info, gpointe
         gdouble x, y, w, h;
         gst_sphere_face_get_box(face, &x, &y, &w, &h);
         const gchar *label = gst_sphere_face_get_match_label(face);
-        g_print("%" GST_TIME_FORMAT " %.0f,%.0f %.0fx%.0f %s\n", GST_TIME_ARGS(GST_BUFFER_PTS(buffer)),
-                x, y, w, h,
-                label != NULL ? label
-                              : gst_sphere_face_state_to_string(gst_sphere_face_get_state(face)));
+        g_print("%" GST_TIME_FORMAT " %.0f,%.0f %.0fx%.0f %s\n",
+                GST_TIME_ARGS(GST_BUFFER_PTS(buffer)), x, y, w, h,
+                label != NULL
+                    ? label
+                    : gst_sphere_face_state_to_string(gst_sphere_face_get_state(face)));
         gst_sphere_face_free(face);
     }
     return GST_PAD_PROBE_OK;
@@ -31,9 +33,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     GstElement *pipeline = gst_parse_launch(
-        argc > 2 ? "filesrc name=source ! decodebin ! spheredetect ! spherealign ! sphereembed ! "
-                   "spherematch name=match ! fakesink name=end"
-                 : "filesrc name=source ! decodebin ! spheredetect ! fakesink name=end",
+        argc > 2
+            ? "filesrc name=source ! decodebin ! spheredetect ! spherealign ! sphereembed ! "
+              "spherematch name=match ! fakesink name=end"
+            : "filesrc name=source ! decodebin ! spheredetect ! fakesink name=end",
         NULL);
     if (pipeline == NULL) {
         g_printerr("GStreamer does not find the sphere elements: set GST_PLUGIN_PATH\n");

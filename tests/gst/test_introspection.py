@@ -1,14 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The metadata from Python by introspection, and the example programs."""
-import json
-import os
-import subprocess
-import tempfile
+"""The metadata from Python by introspection."""
 import unittest
-
-ROOT = os.environ["SPHERE_SOURCE_ROOT"]
-BUILD = os.environ["SPHERE_BUILD_ROOT"]
 
 try:
     import gi
@@ -79,57 +72,6 @@ class Introspection(unittest.TestCase):
         assessed, score, *_ = face.get_quality()
         self.assertTrue(assessed)
         self.assertTrue(0 <= score <= 1)
-
-    def test_example_in_python(self):
-        with tempfile.TemporaryDirectory() as folder:
-            clip = make_clip(folder)
-            done = subprocess.run(
-                ["/usr/bin/python3", os.path.join(ROOT, "pipelines/examples/read_faces.py"), clip],
-                capture_output=True, text=True, check=False,
-                env=dict(os.environ, SPHERE_MODEL_PATH=fake_as_default(folder)))
-            self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertEqual(len(done.stdout.splitlines()), 5)
-
-
-class ExampleInC(unittest.TestCase):
-    def test_it_builds_and_prints_a_line_a_face(self):
-        with tempfile.TemporaryDirectory() as folder:
-            program = os.path.join(folder, "read_faces")
-            flags = subprocess.run(["pkg-config", "--cflags", "--libs", "gstreamer-1.0"], check=True,
-                                   capture_output=True, text=True).stdout.split()
-            meta = os.path.join(BUILD, "gst", "meta")
-            # As C11 without extensions: the public header must need none.
-            subprocess.run(
-                ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror",
-                 os.path.join(ROOT, "pipelines/examples/read_faces.c"), "-o", program,
-                 "-I" + os.path.join(ROOT, "gst/meta/include"), *flags, "-L" + meta, "-lgstspheremeta"],
-                check=True)
-            done = subprocess.run([program, make_clip(folder)], capture_output=True, text=True, check=False,
-                                  env=dict(os.environ, SPHERE_MODEL_PATH=fake_as_default(folder)))
-            self.assertEqual(done.returncode, 0, done.stderr)
-            lines = done.stdout.splitlines()
-            self.assertEqual(len(lines), 5, done.stdout)
-            self.assertIn("100,60 120x120", lines[0])
-
-
-def make_clip(folder):
-    clip = os.path.join(folder, "clip.avi")
-    subprocess.run(["gst-launch-1.0", "-q", "videotestsrc", "num-buffers=5", "!",
-                    "video/x-raw,width=320,height=240,framerate=25/1", "!", "jpegenc", "!", "avimux", "!",
-                    "filesink", f"location={clip}"], check=True)
-    return clip
-
-
-def fake_as_default(folder):
-    """A model directory in which the default detector is the fake one."""
-    models = os.path.join(folder, "models")
-    os.makedirs(models, exist_ok=True)
-    with open(os.path.join(ROOT, "tests/support/models/fake-detect.json"), encoding="utf-8") as file:
-        descriptor = json.load(file)
-    descriptor.update(name="yunet-640", may_be_default=True)
-    with open(os.path.join(models, "yunet-640.json"), "w", encoding="utf-8") as file:
-        json.dump(descriptor, file)
-    return models
 
 
 if __name__ == "__main__":
