@@ -136,9 +136,8 @@ std::optional<double> area_under_roc(std::span<const ScoredPair> pairs) {
     if (kinds.same == 0 || kinds.different == 0)
         return std::nullopt;
     const Cuts all = all_cuts(pairs);
-    const std::size_t failed_same = kinds.same - all.same;
-    const std::size_t failed_different = kinds.different - all.different;
-    // Failed different pairs are nearest of all, failed same pairs farthest.
+    // Failed pairs add nothing: no same pair is nearer than a failed different one, and no
+    // different pair is farther than a failed same one.
     double area = 0;
     for (std::size_t i = 1; i < all.cuts.size(); ++i) {
         const auto same =
@@ -149,8 +148,6 @@ std::optional<double> area_under_roc(std::span<const ScoredPair> pairs) {
                                      static_cast<double>(all.cuts[i].different_below);
         area += same * (different_above + different / 2);
     }
-    (void)failed_same;      // add nothing: no different pair is farther
-    (void)failed_different; // add nothing: no same pair is nearer
     return area / (static_cast<double>(kinds.same) * static_cast<double>(kinds.different));
 }
 

@@ -201,27 +201,24 @@ std::string file_finding(const ModelFile &file, const std::string &path) {
     return {};
 }
 
-/// `named`: the user asked for this model, so it ought to be there.
+/// Missing files count where the user `named` the model or its weights are there: otherwise it
+/// simply is not installed.
 std::vector<std::string> findings_of(const ModelStore &store, const ModelDescriptor &model,
                                      bool named) {
     std::vector<std::string> findings;
     std::vector<std::string> missing;
+    bool ought_to_be_there = named;
     for (const ModelFile &file : model.files) {
         const std::string path = store.locate(model, file);
+        ought_to_be_there = ought_to_be_there || (!path.empty() && file.role == "weights");
         if (path.empty())
             missing.push_back(file.name + " is missing");
         else if (std::string finding = file_finding(file, path); !finding.empty())
             findings.push_back(finding);
     }
-    if (named || missing.size() < model.files.size())
+    if (ought_to_be_there)
         findings.insert(findings.end(), missing.begin(), missing.end());
     return findings;
-}
-
-bool any_file(const ModelStore &store, const ModelDescriptor &model) {
-    return std::any_of(model.files.begin(), model.files.end(), [&](const ModelFile &file) {
-        return !store.locate(model, file).empty();
-    });
 }
 
 Result<int> check(const Context &context, const ModelStore &store,
@@ -241,7 +238,8 @@ Result<int> check(const Context &context, const ModelStore &store,
     for (const ModelDescriptor &model : models) {
         const std::vector<std::string> findings = findings_of(store, model, !names.empty());
         count += findings.size();
-        if (names.empty() && findings.empty() && !any_file(store, model))
+        if (names.empty() && findings.empty() &&
+            (model.files.empty() || !store.installed(model)))
             continue; // not installed
         rows.push_back(
             {{"name", model.name}, {"ok", findings.empty()}, {"findings", findings}});

@@ -262,9 +262,12 @@ Result<MeasuredPairs> measure_pairs(const FaceSession &session, const PairList &
                 embeddings[i] = std::move(photo->faces[0].embedding->values);
                 continue;
             }
-            if (!exists(list.pictures[i]))
+            const bool there = exists(list.pictures[i]);
+            if (!there)
                 ++missing;
             note_failure(measured.failures, list.pictures[i], std::move(photo).error());
+            measured.failures.back().no_face =
+                there && measured.failures.back().error.code == Errc::NotFound;
             if (missing == list.pictures.size())
                 return fail(Errc::NotFound,
                             "--images: none of the pictures of the pairs is there, ",
