@@ -10,6 +10,7 @@
 #include <cmath>
 #include <mutex>
 #include <numbers>
+#include <tuple>
 
 namespace sphere {
 namespace {
@@ -77,6 +78,10 @@ class HaarDetector final : public Detector {
             faces_.detectMultiScale(
                 grey, boxes, parameter(descriptor_, "scale_factor", 1.1),
                 static_cast<int>(parameter(descriptor_, "min_neighbors", 10)));
+            // OpenCV searches in parallel and gives its boxes in another order from run to run.
+            std::sort(boxes.begin(), boxes.end(), [](const cv::Rect &a, const cv::Rect &b) {
+                return std::tuple(b.area(), a.y, a.x) < std::tuple(a.area(), b.y, b.x);
+            });
             if (parameter(descriptor_, "first_face_only", 0) != 0 && boxes.size() > 1)
                 boxes.resize(1);
             for (const cv::Rect &box : boxes) {

@@ -11,6 +11,12 @@
 namespace sphere_meta {
 namespace {
 
+// GStreamer keeps a square table of the relations of all items: 9 MB for these many faces with
+// a track and a person each, and it grows with the square. A picture with more faces has them
+// all in the face meta and the ROI mirror.
+constexpr std::size_t kMostFaces = 1000;
+constexpr std::size_t kItemsPerFace = 3;
+
 GQuark face_quark() {
     static const GQuark quark = g_quark_from_static_string("face");
     return quark;
@@ -23,14 +29,17 @@ void relate(GstAnalyticsRelationMeta *relations, guint from, guint to) {
                                              from);
 }
 
+gint pixels(double value) {
+    return static_cast<gint>(
+        std::lround(std::clamp(value, double{G_MININT}, double{G_MAXINT})));
+}
+
 bool add_detection(GstAnalyticsRelationMeta *relations, const GstSphereFace &face,
                    MirroredItems &items) {
     GstAnalyticsODMtd detection;
     if (!gst_analytics_relation_meta_add_od_mtd(
-            relations, face_quark(), static_cast<gint>(std::lround(face.x)),
-            static_cast<gint>(std::lround(face.y)), static_cast<gint>(std::lround(face.width)),
-            static_cast<gint>(std::lround(face.height)), static_cast<gfloat>(face.score),
-            &detection))
+            relations, face_quark(), pixels(face.x), pixels(face.y), pixels(face.width),
+            pixels(face.height), static_cast<gfloat>(face.score), &detection))
         return false;
     items.face_id = face.id;
     items.detection = detection.id;
@@ -66,18 +75,26 @@ gsize add_tracking_and_person(GstAnalyticsRelationMeta *relations, const GstSphe
     return n;
 }
 
-// What was written of the face before, if it is still there.
-MirroredItems *find_items(GstSphereFaceMetaPrivate &frame, GstAnalyticsRelationMeta *relations,
-                          gint64 face_id) {
+bool is_there(GstAnalyticsRelationMeta *relations, const MirroredItems &items) {
+    GstAnalyticsODMtd detection;
+    return items.detection < gst_analytics_relation_get_length(relations) &&
+           gst_analytics_relation_meta_get_od_mtd(relations, items.detection, &detection) &&
+           gst_analytics_od_mtd_get_obj_type(&detection) == face_quark();
+}
+
+// What was written of the face before.
+MirroredItems *find_items(GstSphereFaceMetaPrivate &frame, gint64 face_id) {
     const auto found = std::find_if(
         frame.mirrored_items.begin(), frame.mirrored_items.end(),
         [face_id](const MirroredItems &items) { return items.face_id == face_id; });
-    GstAnalyticsODMtd detection;
-    if (found == frame.mirrored_items.end() ||
-        !gst_analytics_relation_meta_get_od_mtd(relations, found->detection, &detection) ||
-        gst_analytics_od_mtd_get_obj_type(&detection) != face_quark())
-        return nullptr;
-    return &*found;
+    return found != frame.mirrored_items.end() ? &*found : nullptr;
+}
+
+GstAnalyticsRelationMeta *new_relations(GstBuffer *buffer, std::size_t n_faces) {
+    constexpr std::size_t kItemBytes = 64; // a first guess: GStreamer grows it
+    const std::size_t n_items = kItemsPerFace * std::min(n_faces, kMostFaces);
+    GstAnalyticsRelationMetaInitParams room = {n_items, kItemBytes * n_items};
+    return gst_buffer_add_analytics_relation_meta_full(buffer, &room);
 }
 
 void forget(GstSphereFaceMetaPrivate &frame) {
@@ -93,22 +110,29 @@ void forget(GstSphereFaceMetaPrivate &frame) {
 void write_analytics_mirror(GstSphereFaceMeta *meta, GstBuffer *buffer) {
     GstSphereFaceMetaPrivate &frame = *meta->priv;
     GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
-    if (relations != nullptr &&
-        gst_analytics_relation_get_length(relations) == frame.n_analytics_items &&
-        frame.n_analytics_items > 0) {
+    // Items never go alone: where one is missing, somebody has dropped the meta and begun anew.
+    if (relations == nullptr ||
+        !std::all_of(
+            frame.mirrored_items.begin(), frame.mirrored_items.end(),
+            [relations](const MirroredItems &items) { return is_there(relations, items); }))
+        forget(frame);
+    if (frame.n_analytics_items > 0 &&
+        gst_analytics_relation_get_length(relations) == frame.n_analytics_items) {
         gst_buffer_remove_meta(buffer, reinterpret_cast<GstMeta *>(relations));
+        forget(frame);
         relations = nullptr;
     }
     const bool anew = relations == nullptr;
     if (anew) {
-        forget(frame);
         if (frame.faces.empty())
             return;
-        relations = gst_buffer_add_analytics_relation_meta(buffer);
+        relations = new_relations(buffer, frame.faces.size());
     }
     for (const GstSphereFace &face : frame.faces) {
-        MirroredItems *items = anew ? nullptr : find_items(frame, relations, face.id);
+        MirroredItems *items = anew ? nullptr : find_items(frame, face.id);
         if (items == nullptr) {
+            if (frame.mirrored_items.size() >= kMostFaces)
+                continue;
             MirroredItems added;
             if (!add_detection(relations, face, added))
                 return;

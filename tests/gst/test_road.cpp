@@ -117,6 +117,36 @@ TEST(RoadStream, GapFlushSegmentAndEosPass) {
     EXPECT_TRUE(gap);
 }
 
+TEST(RoadStream, SeekingAPipelineGivesTheFrameSoughtWithItsFaces) {
+    const std::string description =
+        std::string("videotestsrc ! video/x-raw,width=64,height=48,framerate=25/1 ! ") + kRoad +
+        " ! fakesink name=end sync=false";
+    GstElement *pipeline = gst_parse_launch(description.c_str(), nullptr);
+    ASSERT_NE(pipeline, nullptr);
+    gst_element_set_state(pipeline, GST_STATE_PAUSED);
+    ASSERT_EQ(gst_element_get_state(pipeline, nullptr, nullptr, 30 * GST_SECOND),
+              GST_STATE_CHANGE_SUCCESS);
+    GstElement *end = gst_bin_get_by_name(GST_BIN(pipeline), "end");
+    for (const GstClockTime target : {3 * GST_SECOND, GST_SECOND, 7 * GST_SECOND}) {
+        ASSERT_TRUE(gst_element_seek_simple(
+            pipeline, GST_FORMAT_TIME,
+            static_cast<GstSeekFlags>(GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE),
+            static_cast<gint64>(target)));
+        ASSERT_EQ(gst_element_get_state(pipeline, nullptr, nullptr, 30 * GST_SECOND),
+                  GST_STATE_CHANGE_SUCCESS);
+        GstSample *sample = nullptr;
+        g_object_get(end, "last-sample", &sample, nullptr);
+        ASSERT_NE(sample, nullptr);
+        GstBuffer *buffer = gst_sample_get_buffer(sample);
+        EXPECT_EQ(GST_BUFFER_PTS(buffer), target);
+        EXPECT_EQ(embedding_of(buffer).size(), 128U);
+        gst_sample_unref(sample);
+    }
+    gst_object_unref(end);
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    gst_object_unref(pipeline);
+}
+
 TEST(RoadStream, SharedBufferIsNotCopiedAndKeepsItsMetaToItself) {
     const Harness harness(gst_harness_new_parse(kRoad));
     gst_harness_set_src_caps_str(harness.get(), caps_of("I420", {64, 48}).c_str());

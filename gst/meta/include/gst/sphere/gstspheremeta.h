@@ -105,7 +105,8 @@ GST_SPHERE_API gint64 gst_sphere_face_get_track_id(const GstSphereFace *face);
 GST_SPHERE_API void gst_sphere_face_set_track_id(GstSphereFace *face, gint64 track_id);
 
 /* Roll in degrees of a pair of eyes that a detector without landmarks found. */
-GST_SPHERE_API gboolean gst_sphere_face_get_eye_roll(const GstSphereFace *face, gdouble *roll_deg);
+GST_SPHERE_API gboolean gst_sphere_face_get_eye_roll(const GstSphereFace *face,
+                                                     gdouble *roll_deg);
 GST_SPHERE_API void gst_sphere_face_set_eye_roll(GstSphereFace *face, gdouble roll_deg);
 
 /* Quality: FALSE where it was not assessed. Score, sharpness and brightness in [0, 1]. */
@@ -123,8 +124,8 @@ GST_SPHERE_API void gst_sphere_face_set_quality(GstSphereFace *face, gdouble sco
 GST_SPHERE_API GstBuffer *gst_sphere_face_get_crop(const GstSphereFace *face);
 GST_SPHERE_API GstCaps *gst_sphere_face_get_crop_caps(const GstSphereFace *face);
 GST_SPHERE_API const gchar *gst_sphere_face_get_crop_template(const GstSphereFace *face);
-GST_SPHERE_API void gst_sphere_face_set_crop(GstSphereFace *face, GstBuffer *crop, GstCaps *caps,
-                                             const gchar *template_name);
+GST_SPHERE_API void gst_sphere_face_set_crop(GstSphereFace *face, GstBuffer *crop,
+                                             GstCaps *caps, const gchar *template_name);
 
 /* The raw embedding, and the stamp "model|sha256|preprocessing|template|flip|dims". */
 GST_SPHERE_API const gfloat *gst_sphere_face_get_embedding(const GstSphereFace *face,
@@ -190,10 +191,10 @@ GST_SPHERE_API const GstMetaInfo *gst_sphere_face_meta_get_info(void);
 #define GST_SPHERE_FACE_META_INFO (gst_sphere_face_meta_get_info())
 
 GST_SPHERE_API GstSphereFaceMeta *gst_buffer_get_sphere_face_meta(GstBuffer *buffer);
-/* The buffer must be writable. Returns the one that is there, or a new empty one. width and height:
- * the frame's, in pixels, for the mirrors. */
-GST_SPHERE_API GstSphereFaceMeta *gst_buffer_add_sphere_face_meta(GstBuffer *buffer, guint width,
-                                                                  guint height);
+/* The buffer must be writable. Returns the one that is there, or a new empty one. width and
+ * height: the frame's, in pixels, for the mirrors. */
+GST_SPHERE_API GstSphereFaceMeta *gst_buffer_add_sphere_face_meta(GstBuffer *buffer,
+                                                                  guint width, guint height);
 
 GST_SPHERE_API guint gst_sphere_face_meta_get_n_faces(const GstSphereFaceMeta *meta);
 GST_SPHERE_API GstSphereFace *gst_sphere_face_meta_get_face(const GstSphereFaceMeta *meta,
@@ -204,8 +205,8 @@ GST_SPHERE_API gboolean gst_sphere_face_meta_set_face(GstSphereFaceMeta *meta, g
                                                       const GstSphereFace *face);
 GST_SPHERE_API void gst_sphere_face_meta_clear(GstSphereFaceMeta *meta);
 /* Borrowed: valid until the meta changes or the buffer goes. No copy. */
-GST_SPHERE_API const GstSphereFace *gst_sphere_face_meta_peek_face(const GstSphereFaceMeta *meta,
-                                                                   guint index);
+GST_SPHERE_API const GstSphereFace *
+gst_sphere_face_meta_peek_face(const GstSphereFaceMeta *meta, guint index);
 /* Writes the mirrors of all faces onto the buffer, replacing those of before. */
 GST_SPHERE_API void gst_sphere_face_meta_sync(GstSphereFaceMeta *meta, GstBuffer *buffer);
 
