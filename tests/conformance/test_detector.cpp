@@ -369,7 +369,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(DetectorCase{"yunet-320", false, true, true, 1.0, 1},
                       DetectorCase{"yunet-640", false, true, true, 1.0, 1},
                       DetectorCase{"ultralight", false, true, false, 0.95, 1},
-                      DetectorCase{"haar", false, true, false, 0.8, 4},
+                      DetectorCase{"haar", false, true, false, 0.6, 4},
                       DetectorCase{"haar-deepface", false, false, false, 0.9, 4},
                       DetectorCase{"fake-detect", true, false, false, 1.0, 1}),
     [](const auto &info) {
