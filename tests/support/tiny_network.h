@@ -61,15 +61,19 @@ inline std::string onnx_node(const std::string &type, const std::string &in,
     return proto_bytes(1, in) + proto_bytes(2, out) + proto_bytes(4, type) + attributes;
 }
 
+/// With `exponential` the outputs are e^mean, which is beyond float from a mean of 89 on.
 /// ModelProto: ir_version = 1, graph = 7, opset_import = 8; GraphProto: node = 1, name = 2,
 /// input = 11, output = 12.
-inline std::string tiny_onnx() {
+inline std::string tiny_onnx(bool exponential = false) {
     const std::string pool = onnx_node("AveragePool", "data", "pooled",
                                        onnx_ints("kernel_shape", {kTinyCell, kTinyCell}) +
                                            onnx_ints("strides", {kTinyCell, kTinyCell}));
-    const std::string flatten = onnx_node("Flatten", "pooled", "means", onnx_int("axis", 1));
+    const std::string exp = onnx_node("Exp", "pooled", "raised", "");
+    const std::string flatten =
+        onnx_node("Flatten", exponential ? "raised" : "pooled", "means", onnx_int("axis", 1));
     const std::string graph =
-        proto_bytes(1, pool) + proto_bytes(1, flatten) + proto_bytes(2, "tiny") +
+        proto_bytes(1, pool) + (exponential ? proto_bytes(1, exp) : std::string()) +
+        proto_bytes(1, flatten) + proto_bytes(2, "tiny") +
         proto_bytes(11, onnx_value("data", {1, 3, kTinySide, kTinySide})) +
         proto_bytes(12, onnx_value("means", {1, kTinyDims}));
     return proto_number(1, 6) + proto_bytes(8, proto_number(2, 11)) + proto_bytes(7, graph);
