@@ -13,9 +13,6 @@ Result<std::shared_ptr<Engine>> make_fake_engine(const ResolvedModel &model,
 
 bool opencv_engine_built(); ///< false in the stub
 
-/// Most pictures that one run() is given, whatever the network allows.
-inline constexpr int kMaxBatch = 256;
-
 /// "1x3x112x96", for messages.
 std::string shape_text(const std::vector<std::int64_t> &shape);
 

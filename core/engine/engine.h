@@ -41,6 +41,9 @@ struct EngineOptions {
     std::string instance_id; ///< equal ids share an engine whatever else differs
 };
 
+/// Most pictures that one run() takes, whatever the network allows.
+inline constexpr int kMaxBatch = 256;
+
 /// A loaded network. Thread-safe: run() may be called from any thread; calls may be serialised.
 class Engine {
   public:

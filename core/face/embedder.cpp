@@ -76,7 +76,7 @@ Result<std::vector<Embedding>> Embedder::embed(std::span<const Image *const> cro
                         " does not fit template ", template_.name, ".");
     const std::size_t views = flip_ == FlipMode::None ? 1 : 2; // pictures a crop
     const int most = model_.descriptor.batch == 1 ? 1
-                     : batch_size > 0             ? batch_size
+                     : batch_size > 0             ? std::min(batch_size, kMaxBatch)
                                                   : engine_->preferred_batch();
     std::vector<float> raw; // views x dims numbers a crop
     const auto dims = static_cast<std::size_t>(model_.descriptor.dims);

@@ -135,6 +135,21 @@ TEST_F(EmbedderTest, OrderAndNumbersDoNotDependOnTheBatch) {
         }
 }
 
+TEST_F(EmbedderTest, MoreCropsThanAnEngineTakesAtOnce) {
+    write("a");
+    const auto embedder = make("a", FlipMode::Concat);
+    ASSERT_TRUE(embedder);
+    const Image first = crop_of(0), other = crop_of(1);
+    std::vector<const Image *> list(kMaxBatch + 1, &other);
+    list.front() = list.back() = &first;
+    const auto got = embedder->embed(list, 1024); // the most that batch-size lets through
+    ASSERT_TRUE(got.ok()) << got.error().message;
+    ASSERT_EQ(got->size(), list.size());
+    EXPECT_EQ(got->front().values, one(*embedder, first));
+    EXPECT_EQ(got->back().values, got->front().values);
+    EXPECT_EQ((*got)[kMaxBatch / 2].values, one(*embedder, other)); // around the seam
+}
+
 TEST_F(EmbedderTest, NoCropsNoEmbeddings) {
     write("a");
     const auto embedder = make("a");
