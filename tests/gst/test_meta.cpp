@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: MIT
-// GstSphereFaceMeta: fields, copies, transforms, mirrors, and what pipelines do to it.
-#include "tests/gst/element_support.h"
+// GstSphereFaceMeta: fields, copies, transforms, mirrors. test_meta_pipelines.cpp has what
+// pipelines do to it.
+#include "tests/gst/meta_support.h"
 
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 using namespace sphere_test;
 
 namespace {
-
-struct BufferUnref {
-    void operator()(GstBuffer *buffer) const { gst_buffer_unref(buffer); }
-};
-using Buffer = std::unique_ptr<GstBuffer, BufferUnref>;
-struct FaceFree {
-    void operator()(GstSphereFace *face) const { gst_sphere_face_free(face); }
-};
-using FacePtr = std::unique_ptr<GstSphereFace, FaceFree>;
 
 constexpr std::array<gfloat, 10> kPoints{30, 40, 50, 40, 40, 50, 32, 60, 48, 60};
 
@@ -47,26 +40,6 @@ Buffer buffer_with_face(guint width = 200, guint height = 100) {
     gst_sphere_face_meta_add_face(meta, full_face().get());
     gst_sphere_face_meta_sync(meta, buffer.get());
     return buffer;
-}
-
-std::array<double, 4> box_of(const GstSphereFace *face) {
-    std::array<double, 4> box{};
-    gst_sphere_face_get_box(face, &box[0], &box[1], &box[2], &box[3]);
-    return box;
-}
-
-const GstSphereFace *first_face(GstBuffer *buffer) {
-    const GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer);
-    return meta != nullptr ? gst_sphere_face_meta_peek_face(meta, 0) : nullptr;
-}
-
-std::vector<const GstVideoRegionOfInterestMeta *> rois_of(GstBuffer *buffer) {
-    std::vector<const GstVideoRegionOfInterestMeta *> rois;
-    gpointer state = nullptr;
-    while (GstMeta *meta = gst_buffer_iterate_meta_filtered(
-               buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))
-        rois.push_back(reinterpret_cast<const GstVideoRegionOfInterestMeta *>(meta));
-    return rois;
 }
 
 void expect_full(const GstSphereFace *face) {
@@ -274,6 +247,34 @@ TEST(Meta, PartOfTheBytesIsNoPicture) {
     EXPECT_EQ(first_face(part.get()), nullptr);
 }
 
+TEST(Meta, AllOfTheBytesIsThePicture) {
+    const Buffer buffer = buffer_with_face();
+    const Buffer whole(gst_buffer_copy_region(
+        buffer.get(), static_cast<GstBufferCopyFlags>(GST_BUFFER_COPY_ALL), 0,
+        static_cast<gsize>(-1)));
+    expect_full(first_face(whole.get()));
+}
+
+// A tee's branches read the same buffer at once, and copy it to write.
+TEST(Meta, IsReadAndCopiedFromManyThreads) {
+    const Buffer buffer = buffer_with_face();
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&buffer] {
+            for (int i = 0; i < 200; ++i) {
+                const Buffer copy(gst_buffer_copy(buffer.get()));
+                GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(copy.get());
+                const FacePtr face(gst_sphere_face_meta_get_face(meta, 0));
+                gst_sphere_face_set_embedding(face.get(), kPoints.data(), 2, "other");
+                gst_sphere_face_meta_set_face(meta, 0, face.get());
+                gst_sphere_face_meta_sync(meta, copy.get());
+            }
+        });
+    for (std::thread &thread : threads)
+        thread.join();
+    expect_full(first_face(buffer.get()));
+}
+
 TEST(Meta, AddGivesTheOneThatIsThere) {
     const Buffer buffer = buffer_with_face();
     EXPECT_EQ(gst_buffer_add_sphere_face_meta(buffer.get(), 1, 1),
@@ -467,92 +468,5 @@ TEST(Meta, TenThousandFaces) {
               10000U);
     EXPECT_EQ(gst_sphere_face_meta_get_face(meta, 10000), nullptr);
 }
-
-// What pipelines do to it: the face's box after `middle`, with a 200x100 frame in front. The
-// fake detector's face is 75, 25, 50, 50.
-struct Outcome {
-    const char *middle;
-    bool there;
-    std::array<double, 4> box;
-};
-
-class Pipelines : public testing::TestWithParam<Outcome> {};
-
-TEST_P(Pipelines, BoxAfterwards) {
-    const Outcome &outcome = GetParam();
-    const std::string road = std::string("spheredetect model=fake-detect ! ") + outcome.middle;
-    const Harness harness(gst_harness_new_parse(road.c_str()));
-    gst_harness_set_src_caps_str(harness.get(), caps_of("I420", {200, 100}).c_str());
-    gst_harness_push(harness.get(), make_frame("I420", {200, 100}, 0));
-    gst_harness_push_event(harness.get(), gst_event_new_eos()); // videorate holds a frame back
-    const Buffer out(gst_harness_pull(harness.get()));
-    ASSERT_NE(out, nullptr);
-    const GstSphereFace *face = first_face(out.get());
-    ASSERT_EQ(face != nullptr, outcome.there);
-    if (face == nullptr)
-        return;
-    for (std::size_t i = 0; i < 4; ++i)
-        EXPECT_NEAR(box_of(face)[i], outcome.box[i], 1e-6);
-}
-
-// What an encoder's own ROI support would read arrives at its input.
-TEST(Encoders, SeeFacesAndMirrors) {
-    const Harness harness(
-        gst_harness_new_parse("spheredetect model=fake-detect ! queue ! jpegenc name=encoder"));
-    GstElement *encoder = gst_bin_get_by_name(GST_BIN(harness->element), "encoder");
-    ASSERT_NE(encoder, nullptr);
-    GstPad *pad = gst_element_get_static_pad(encoder, "sink");
-    std::vector<std::pair<bool, std::size_t>> seen;
-    gst_pad_add_probe(
-        pad, GST_PAD_PROBE_TYPE_BUFFER,
-        [](GstPad *, GstPadProbeInfo *info, gpointer data) {
-            GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
-            static_cast<decltype(seen) *>(data)->emplace_back(first_face(buffer) != nullptr,
-                                                              rois_of(buffer).size());
-            return GST_PAD_PROBE_OK;
-        },
-        &seen, nullptr);
-    gst_harness_set_src_caps_str(harness.get(), caps_of("I420", {200, 100}).c_str());
-    gst_harness_push(harness.get(), make_frame("I420", {200, 100}, 0));
-    const Buffer out(gst_harness_pull(harness.get()));
-    ASSERT_EQ(seen.size(), 1U);
-    EXPECT_EQ(seen[0], (std::pair<bool, std::size_t>{true, 1}));
-    gst_object_unref(pad);
-    gst_object_unref(encoder);
-}
-
-constexpr std::array<double, 4> kBox{75, 25, 50, 50};
-
-INSTANTIATE_TEST_SUITE_P(
-    Guaranteed, Pipelines,
-    testing::Values(
-        Outcome{"identity", true, kBox}, Outcome{"queue", true, kBox},
-        Outcome{"tee ! queue", true, kBox}, Outcome{"videorate", true, kBox},
-        Outcome{"queue ! tee name=t ! queue ! fakesink async=false t. ! queue ! identity", true,
-                kBox},
-        Outcome{
-            "videoscale add-borders=false ! capsfilter caps=video/x-raw,width=100,height=100",
-            true,
-            {37.5, 25, 25, 50}},
-        Outcome{"videoscale add-borders=false ! capsfilter "
-                "caps=video/x-raw,width=400,height=200 ! videoscale "
-                "add-borders=false ! capsfilter caps=video/x-raw,width=200,height=100",
-                true, kBox}));
-
-#if !GST_CHECK_VERSION(1, 24, 0)
-// Pinned, not promised: before GStreamer 1.24 a format conversion keeps the faces, a crop drops
-// them, a flip leaves them where they were, and borders make them wrong. docs/metadata.md says
-// to crop and flip before spheredetect.
-INSTANTIATE_TEST_SUITE_P(
-    Pinned, Pipelines,
-    testing::Values(
-        Outcome{"videoconvert ! capsfilter caps=video/x-raw,format=RGB", true, kBox},
-        Outcome{"videocrop left=50", false, kBox},
-        Outcome{"videoflip method=horizontal-flip", true, kBox},
-        Outcome{"videoscale add-borders=true ! "
-                "capsfilter caps=video/x-raw,width=100,height=100,pixel-aspect-ratio=1/1",
-                true,
-                {37.5, 25, 25, 50}}));
-#endif
 
 } // namespace
