@@ -18,8 +18,9 @@ constexpr double kHalfSharp = 100.0;
 constexpr double kDegrees = 180 / std::numbers::pi;
 
 // Yaw and pitch from where the nose tip lies between eyes and mouth. A head is taken for a
-// sphere on whose surface the nose sticks out by about half the eye distance: the horizontal
-// offset of the nose from the midline, in eye distances, is then about 0.5 tan(yaw).
+// sphere on whose surface the nose sticks out by about half the eye distance. Turning shortens
+// the eyes' distance as seen as well: the nose's offset from the midline, in eye distances, is
+// 0.5 tan(yaw). Nodding leaves it: the nose's lift, in eye distances, is 0.5 sin(pitch).
 constexpr double kNoseDepth = 0.5;
 // With a level gaze the nose tip lies this share of the way from the eyes to the mouth (the
 // SphereFace template: (71.7366 - 51.5989) / (92.2848 - 51.5989)).
@@ -82,7 +83,8 @@ void estimate_pose(const Landmarks5 &points, Quality &quality) {
     const double offset = (across(points[2].x, points[2].y) - midline) / eye_distance;
     quality.yaw_deg = static_cast<float>(std::atan(offset / kNoseDepth) * kDegrees);
     const double lift = (kLevelNose - level) * mouth_down / eye_distance;
-    quality.pitch_deg = static_cast<float>(std::atan(lift / kNoseDepth) * kDegrees);
+    quality.pitch_deg =
+        static_cast<float>(std::asin(std::clamp(lift / kNoseDepth, -1.0, 1.0)) * kDegrees);
 }
 
 // 1 up to `good`, falling to 0 at `bad`.
