@@ -60,7 +60,11 @@ Measures measure(const Image &crop) {
     return measures;
 }
 
+// Leaves all at 0 where the points say nothing.
 void estimate_pose(const Landmarks5 &points, Quality &quality) {
+    if (!std::all_of(points.begin(), points.end(),
+                     [](Point2f p) { return std::isfinite(p.x) && std::isfinite(p.y); }))
+        return;
     const double ex = points[1].x - points[0].x, ey = points[1].y - points[0].y;
     const double eye_distance = std::hypot(ex, ey);
     quality.eye_distance_px = static_cast<float>(eye_distance);

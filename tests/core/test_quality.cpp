@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <random>
 
@@ -235,6 +237,21 @@ TEST(Score, WithoutLandmarksIsThePicturesAlone) {
     EXPECT_EQ(without.pitch_deg, 0);
     EXPECT_EQ(without.roll_deg, 0);
     EXPECT_EQ(without.eye_distance_px, 0);
+}
+
+TEST(Score, IsNoneWhereAPointIsNoNumber) {
+    const Image crop = noise(96, 112, 1);
+    for (const float odd :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+        for (std::size_t i = 0; i < 10; ++i) {
+            Face face = head({});
+            Point2f &point = (*face.landmarks)[i / 2];
+            (i % 2 == 0 ? point.x : point.y) = odd;
+            const Quality q = assess_quality(face, crop);
+            EXPECT_EQ(q.score, 0) << i;
+            for (const float v : {q.yaw_deg, q.pitch_deg, q.roll_deg, q.eye_distance_px})
+                EXPECT_TRUE(std::isfinite(v)) << i;
+        }
 }
 
 TEST(Score, IsAShareWhateverThePointsAndThePicture) {
