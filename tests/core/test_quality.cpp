@@ -198,11 +198,11 @@ TEST(PoseOfAHead, MirroringTurnsYawAndRollRound) {
     const Image crop = noise(96, 112, 1);
     for (const Pose &pose : {Pose{30, 0, 0}, Pose{-45, 10, 12}, Pose{5, -20, -33}}) {
         const Quality straight = assess_quality(head(pose), crop);
-        const Quality mirror = assess_quality(mirrored(head(pose), 640), crop);
-        EXPECT_NEAR(mirror.yaw_deg, -straight.yaw_deg, 0.01);
-        EXPECT_NEAR(mirror.roll_deg, -straight.roll_deg, 0.01);
-        EXPECT_NEAR(mirror.pitch_deg, straight.pitch_deg, 0.01);
-        EXPECT_NEAR(mirror.score, straight.score, 1e-3);
+        const Quality reflected = assess_quality(mirrored(head(pose), 640), crop);
+        EXPECT_NEAR(reflected.yaw_deg, -straight.yaw_deg, 0.01);
+        EXPECT_NEAR(reflected.roll_deg, -straight.roll_deg, 0.01);
+        EXPECT_NEAR(reflected.pitch_deg, straight.pitch_deg, 0.01);
+        EXPECT_NEAR(reflected.score, straight.score, 1e-3);
     }
 }
 
