@@ -4,6 +4,7 @@
 
 #include "core/image/codec.h"
 #include "tests/support/test_pictures.h"
+#include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
 
@@ -68,6 +69,8 @@ class DetectorConformance : public ::testing::TestWithParam<DetectorCase> {
         const ModelStore store = ModelStore::from_environment();
         const auto descriptor = store.find(GetParam().model);
         ASSERT_TRUE(descriptor.ok()) << descriptor.error().message;
+        if (descriptor->framework != "fake" && testing_support::fake_engine_only())
+            GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
         if (!store.installed(*descriptor))
             GTEST_SKIP() << GetParam().model << " is not installed (spherectl models fetch "
                          << GetParam().model << ")";

@@ -52,6 +52,8 @@ class EngineConformance : public ::testing::TestWithParam<EngineCase> {
     void SetUp() override {
         if (!built(GetParam().engine))
             GTEST_SKIP() << "engine " << GetParam().engine << " is not built in";
+        if (testing_support::fake_engine_only() && GetParam().engine != std::string("fake"))
+            GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
         options_.engine = GetParam().engine;
         model_ = tiny_model(directory_, GetParam().framework);
     }
@@ -275,6 +277,8 @@ class OpencvEngine : public ::testing::Test {
     void SetUp() override {
         if (!built("opencv"))
             GTEST_SKIP() << "engine opencv is not built in";
+        if (testing_support::fake_engine_only())
+            GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
     }
     Error load_error(const ResolvedModel &model) {
         const auto engine = make_engine(model, {});

@@ -177,6 +177,8 @@ TEST_F(EmbedderTest, NumbersThatAreNotFiniteConcernTheirCropAlone) {
             return e.name == std::string("opencv") && e.built;
         }))
         GTEST_SKIP() << "engine opencv is not built in";
+    if (testing_support::fake_engine_only())
+        GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
     directory_.write("exp.onnx", testing_support::tiny_onnx(true));
     directory_.write("exp.json", R"({"schema": "sphere.model/1", "name": "exp", "task": "embed",
         "title": "e^mean of 4x4 cells", "framework": "onnx", "decoder": "embedding",

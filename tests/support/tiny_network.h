@@ -7,6 +7,7 @@
 #include "tests/support/temporary_directory.h"
 
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,11 @@ namespace sphere::testing_support {
 inline constexpr int kTinySide = 16;
 inline constexpr int kTinyCell = 4;
 inline constexpr int kTinyDims = 48;
+
+/// Sanitizers watch our code; libraries that they do not instrument give false alarms.
+inline bool fake_engine_only() {
+    return std::getenv("SPHERE_FAKE_ENGINE_ONLY") != nullptr;
+}
 
 /// Protobuf's wire format (protobuf.dev/programming-guides/encoding), as far as it is needed.
 inline std::string proto_varint(std::uint64_t value) {
