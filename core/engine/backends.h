@@ -8,10 +8,13 @@ namespace sphere {
 
 Result<std::shared_ptr<Engine>> make_opencv_engine(const ResolvedModel &model,
                                                    const EngineOptions &options);
+Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &model,
+                                                   const EngineOptions &options);
 Result<std::shared_ptr<Engine>> make_fake_engine(const ResolvedModel &model,
                                                  const EngineOptions &options);
 
 bool opencv_engine_built(); ///< false in the stub
+bool onednn_engine_built();
 
 /// "1x3x112x96", for messages.
 std::string shape_text(const std::vector<std::int64_t> &shape);

@@ -37,7 +37,7 @@ bool always() {
 
 constexpr Backend kBackends[] = {
     {"opencv", &make_opencv_engine, &opencv_engine_built},
-    {"onednn", &make_absent, &never},
+    {"onednn", &make_onednn_engine, &onednn_engine_built},
     {"onnxruntime", &make_absent, &never},
     {"cuda", &make_absent, &never},
     {"fake", &make_fake_engine, &always},

@@ -257,6 +257,8 @@ TEST_P(EngineConformance, ThreadsBelowZeroAreAnError) {
 INSTANTIATE_TEST_SUITE_P(Backends, EngineConformance,
                          ::testing::Values(EngineCase{"opencv_onnx", "opencv", "onnx"},
                                            EngineCase{"opencv_caffe", "opencv", "caffe"},
+                                           EngineCase{"onednn_onnx", "onednn", "onnx"},
+                                           EngineCase{"onednn_caffe", "onednn", "caffe"},
                                            EngineCase{"fake", "fake", "fake"}),
                          [](const auto &info) { return std::string(info.param.title); });
 

@@ -44,7 +44,9 @@ class HeaderTest(unittest.TestCase):
         self.assertEqual([error for error in results if error], [])
 
     def test_core(self):
-        self.compile_all(headers("core/**/*.h"), os.environ.get("CXX", "c++"), "c++", "-std=c++20")
+        # A backend's own folder is private and may need what is not installed.
+        public = [h for h in headers("core/**/*.h") if "/engine/onednn/" not in h]
+        self.compile_all(public, os.environ.get("CXX", "c++"), "c++", "-std=c++20")
 
     def test_public_metadata_as_c(self):
         flags = pkg_config("gstreamer-1.0", "gstreamer-video-1.0")

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// oneDNN 2.x and 3.x build primitives by different calls; only this file knows how.
+#pragma once
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <vector>
+
+namespace sphere::onednn::compat {
+
+using Md = dnnl::memory::desc;
+using DnnlDims = dnnl::memory::dims;
+inline constexpr auto kForward = dnnl::prop_kind::forward_inference;
+
+inline void append_eltwise(dnnl::post_ops &ops, dnnl::algorithm kind, float a, float b) {
+#if DNNL_VERSION_MAJOR >= 3
+    ops.append_eltwise(kind, a, b);
+#else
+    ops.append_eltwise(1.0F, kind, a, b);
+#endif
+}
+
+struct Window {
+    DnnlDims kernel, strides, dilations, begin, end;
+};
+
+inline auto convolution(const dnnl::engine &engine, const Md &src, const Md &weights,
+                        const Md &bias, const Md &dst, const Window &w,
+                        const dnnl::primitive_attr &attr) {
+    const auto kind = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl::convolution_forward::primitive_desc(engine, kForward, kind, src, weights, bias,
+                                                     dst, w.strides, w.dilations, w.begin,
+                                                     w.end, attr);
+#else
+    return dnnl::convolution_forward::primitive_desc(
+        {kForward, kind, src, weights, bias, dst, w.strides, w.dilations, w.begin, w.end}, attr,
+        engine);
+#endif
+}
+
+inline auto inner_product(const dnnl::engine &engine, const Md &src, const Md &weights,
+                          const Md &bias, const Md &dst, const dnnl::primitive_attr &attr) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl::inner_product_forward::primitive_desc(engine, kForward, src, weights, bias,
+                                                       dst, attr);
+#else
+    return dnnl::inner_product_forward::primitive_desc({kForward, src, weights, bias, dst},
+                                                       attr, engine);
+#endif
+}
+
+inline auto pooling(const dnnl::engine &engine, dnnl::algorithm kind, const Md &src,
+                    const Md &dst, const Window &w, const dnnl::primitive_attr &attr) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl::pooling_forward::primitive_desc(engine, kForward, kind, src, dst, w.strides,
+                                                 w.kernel, DnnlDims(w.kernel.size(), 0),
+                                                 w.begin, w.end, attr);
+#else
+    return dnnl::pooling_forward::primitive_desc(
+        {kForward, kind, src, dst, w.strides, w.kernel, w.begin, w.end}, attr, engine);
+#endif
+}
+
+inline auto eltwise(const dnnl::engine &engine, dnnl::algorithm kind, const Md &md, float a,
+                    float b, const dnnl::primitive_attr &attr) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl::eltwise_forward::primitive_desc(engine, kForward, kind, md, md, a, b, attr);
+#else
+    return dnnl::eltwise_forward::primitive_desc({kForward, kind, md, a, b}, attr, engine);
+#endif
+}
+
+inline auto prelu(const dnnl::engine &engine, const Md &md, const Md &slopes,
+                  const dnnl::primitive_attr &attr) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl::prelu_forward::primitive_desc(engine, kForward, md, slopes, md, attr);
+#else
+    return dnnl::prelu_forward::primitive_desc({kForward, md, slopes}, attr, engine);
+#endif
+}
+
+inline auto binary(const dnnl::engine &engine, dnnl::algorithm kind, const Md &a, const Md &b,
+                   const Md &dst, const dnnl::primitive_attr &attr) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl::binary::primitive_desc(engine, kind, a, b, dst, attr);
+#else
+    return dnnl::binary::primitive_desc({kind, a, b, dst}, attr, engine);
+#endif
+}
+
+inline auto softmax(const dnnl::engine &engine, const Md &md, int axis,
+                    const dnnl::primitive_attr &attr) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl::softmax_forward::primitive_desc(
+        engine, kForward, dnnl::algorithm::softmax_accurate, md, md, axis, attr);
+#else
+    return dnnl::softmax_forward::primitive_desc({kForward, md, axis}, attr, engine);
+#endif
+}
+
+inline auto resampling(const dnnl::engine &engine, dnnl::algorithm kind, const Md &src,
+                       const Md &dst, const dnnl::primitive_attr &attr) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl::resampling_forward::primitive_desc(engine, kForward, kind, src, dst, attr);
+#else
+    return dnnl::resampling_forward::primitive_desc({kForward, kind, src, dst}, attr, engine);
+#endif
+}
+
+inline auto concat(const dnnl::engine &engine, int axis, const std::vector<Md> &parts,
+                   const dnnl::primitive_attr &attr) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl::concat::primitive_desc(engine, axis, parts, attr);
+#else
+    return dnnl::concat::primitive_desc(axis, parts, engine, attr);
+#endif
+}
+
+} // namespace sphere::onednn::compat

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// Running a plan, laying out its memory, and weights in their layouts.
+#include "core/engine/onednn/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+namespace sphere::onednn {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+// Training with weight decay leaves weights whose products are denormal numbers, which cost
+// a CPU a hundred times more than others and add nothing.
+constexpr float kNegligible = 1e-20F;
+constexpr std::size_t kMaxArena = std::size_t{4} << 30;
+
+std::size_t aligned(std::size_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+} // namespace
+
+dnnl::memory WeightStore::get(int value, const Constant &constant, const Dims &dims,
+                              const dnnl::memory::desc &wanted) {
+    std::vector<dnnl::memory> &layouts = kept_[value];
+    for (const dnnl::memory &layout : layouts)
+        if (layout.get_desc() == wanted)
+            return layout;
+    dnnl::memory target(wanted, engine_);
+    dnnl::stream stream(engine_);
+    if (layouts.empty()) {
+        Dims strides(dims.size(), 1);
+        for (std::size_t i = dims.size(); i-- > 1;)
+            strides[i - 1] = strides[i] * dims[i];
+        const dnnl::memory::desc plain(dims, dnnl::memory::data_type::f32, strides);
+        std::vector<float> floats = constant.floats;
+        for (float &x : floats)
+            if (std::abs(x) < kNegligible)
+                x = 0;
+        dnnl::memory source(plain, engine_, floats.data());
+        dnnl::reorder(source, target).execute(stream, source, target);
+        stream.wait();
+    } else {
+        dnnl::memory source = layouts.front();
+        dnnl::reorder(source, target).execute(stream, source, target);
+    }
+    stream.wait();
+    layouts.push_back(target);
+    return target;
+}
+
+// Largest first, each at the lowest place that is free while it lives. Scratch memory comes
+// last: it is in use at each node.
+bool Plan::lay_out() {
+    std::vector<std::size_t> order(blocks_.size()), placed;
+    std::iota(order.begin(), order.end(), 0U);
+    std::stable_sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) {
+        return blocks_[a].bytes > blocks_[b].bytes;
+    });
+    std::size_t end = 0;
+    for (const std::size_t i : order) {
+        Block &block = blocks_[i];
+        std::size_t offset = 0;
+        for (const std::size_t other : placed) { // sorted by offset
+            const Block &taken = blocks_[other];
+            if (taken.last < block.first || block.last < taken.first)
+                continue;
+            if (taken.offset >= offset + aligned(block.bytes))
+                break;
+            offset = std::max(offset, taken.offset + aligned(taken.bytes));
+        }
+        block.offset = offset;
+        end = std::max(end, offset + aligned(block.bytes));
+        placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
+                                       [this](std::size_t a, std::size_t b) {
+                                           return blocks_[a].offset < blocks_[b].offset;
+                                       }),
+                      i);
+    }
+    std::size_t scratch = 0;
+    for (const dnnl::memory &memory : scratch_)
+        scratch = std::max(scratch, memory.get_desc().get_size());
+    arena_bytes_ = std::max(end + aligned(scratch), kAlignment);
+    if (arena_bytes_ > kMaxArena)
+        return false;
+    arena_.reset(static_cast<std::byte *>(std::aligned_alloc(kAlignment, arena_bytes_)));
+    if (!arena_)
+        return false;
+    std::memset(arena_.get(), 0, arena_bytes_);
+    for (Binding &binding : bindings_)
+        binding.memory.set_data_handle(arena_.get() +
+                                       blocks_[static_cast<std::size_t>(binding.block)].offset);
+    for (dnnl::memory &memory : scratch_)
+        memory.set_data_handle(arena_.get() + end);
+    return true;
+}
+
+void Plan::run(const float *input, std::vector<sphere::Tensor> &outputs) {
+    for (dnnl::memory &memory : inputs_)
+        memory.set_data_handle(const_cast<float *>(input)); // primitives only read it
+    for (Step &step : steps_)
+        step.primitive.execute(stream_, step.args);
+    stream_.wait();
+    outputs.resize(outputs_.size());
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+        outputs[i].shape.assign(outputs_[i].dims.begin(), outputs_[i].dims.end());
+        outputs[i].data.resize(static_cast<std::size_t>(outputs[i].elements()));
+        std::memcpy(outputs[i].data.data(), outputs_[i].memory.get_data_handle(),
+                    outputs[i].data.size() * sizeof(float));
+    }
+}
+
+} // namespace sphere::onednn

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+// Where values live, and the operators that the time goes to: convolutions and inner products.
+#include "core/engine/onednn/plan_builder.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace sphere::onednn {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+using Type = memory::data_type;
+
+PlanBuilder::PlanBuilder(Plan &plan, const Graph &graph, const Shapes &shapes, bool bf16,
+                         const dnnl::engine &engine, WeightStore &weights)
+    : plan_(plan), graph_(graph), shapes_(shapes), engine_(engine), weights_(weights),
+      type_(bf16 ? Type::bf16 : Type::f32), slots_(graph.values.size()),
+      plain_(graph.values.size()), last_use_(graph.values.size(), -1) {
+    attr_.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+}
+
+Result<void> PlanBuilder::build() {
+    for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
+        for (const int input : graph_.nodes[i].inputs)
+            if (input >= 0)
+                last_use_[static_cast<std::size_t>(input)] = static_cast<int>(i);
+    for (const int output : graph_.outputs)
+        last_use_[static_cast<std::size_t>(output)] = std::numeric_limits<int>::max();
+    Slot input;
+    input.md = plain_md(dims(graph_.input));
+    input.set = true;
+    slot(graph_.input) = input;
+    for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+        now_ = static_cast<int>(i);
+        if (!shapes_.is_static[static_cast<std::size_t>(graph_.nodes[i].output)])
+            add_node(graph_.nodes[i], i);
+    }
+    ++now_;
+    for (const int output : graph_.outputs) {
+        if (!slot(output).set || slot(output).block == kInputBlock)
+            return fail(Errc::Unsupported, graph_.path,
+                        ": an output that is not computed at run time is not known to engine "
+                        "onednn: use engine=opencv.");
+        plan_.outputs_.push_back({dims(output), memory(plain(output))});
+    }
+    return {};
+}
+
+void PlanBuilder::add_node(const Node &node, std::size_t index) {
+    const std::string &op = node.op;
+    if (op == "Conv")
+        add_conv(node, shapes_.pads[index]);
+    else if (op == "Gemm")
+        add_gemm(node);
+    else if (op == "MaxPool" || op == "AveragePool" || op == "GlobalAveragePool")
+        add_pool(node, shapes_.pads[index]);
+    else if (op == "PRelu")
+        add_prelu(node);
+    else if (op == "Add" || op == "Sub" || op == "Mul" || op == "Div")
+        add_binary(node);
+    else if (op == "Softmax")
+        add_softmax(node);
+    else if (op == "Resize" || op == "Upsample")
+        add_resize(node);
+    else if (op == "Concat")
+        add_concat(node);
+    else if (op == "Transpose")
+        add_transpose(node);
+    else if (op == "Slice")
+        add_slice(node);
+    else if (op == "Reshape" || op == "Flatten" || op == "Squeeze" || op == "Unsqueeze")
+        add_view(node);
+    else
+        add_eltwise(node);
+}
+
+const Dims &PlanBuilder::dims(int value) const {
+    return shapes_.dims[static_cast<std::size_t>(value)];
+}
+
+compat::Md PlanBuilder::plain_md(const Dims &dims) {
+    Dims strides(dims.size(), 1);
+    for (std::size_t i = dims.size(); i-- > 1;)
+        strides[i - 1] = strides[i] * dims[i];
+    return {dims, Type::f32, strides};
+}
+
+int PlanBuilder::new_block(const Md &md) {
+    plan_.blocks_.push_back({std::max<std::size_t>(md.get_size(), 1), 0, now_, now_});
+    return static_cast<int>(plan_.blocks_.size()) - 1;
+}
+
+void PlanBuilder::place(int value, Slot place) {
+    if (place.block != kInputBlock) {
+        int &last = plan_.blocks_[static_cast<std::size_t>(place.block)].last;
+        last = std::max(last, last_use(value));
+    }
+    place.set = true;
+    slot(value) = place;
+}
+
+memory PlanBuilder::memory(int block, const Md &md) {
+    dnnl::memory made(md, engine_, nullptr);
+    if (block == kInputBlock)
+        plan_.inputs_.push_back(made);
+    else
+        plan_.bindings_.push_back({made, block});
+    return made;
+}
+
+memory PlanBuilder::memory(const Slot &slot) {
+    return memory(slot.block, slot.md);
+}
+
+void PlanBuilder::reorder(const dnnl::memory &from, const dnnl::memory &to) {
+    const dnnl::reorder::primitive_desc pd(from, to, attr_);
+    add<dnnl::reorder>(pd, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+}
+
+template <typename Primitive, typename Pd>
+void PlanBuilder::add(const Pd &pd, std::unordered_map<int, dnnl::memory> args) {
+    const Md scratch = pd.scratchpad_desc();
+    if (scratch.get_size() > 0) {
+        dnnl::memory made(scratch, engine_, nullptr);
+        plan_.scratch_.push_back(made);
+        args.emplace(DNNL_ARG_SCRATCHPAD, made);
+    }
+    plan_.steps_.push_back({Primitive(pd), std::move(args)});
+}
+
+PlanBuilder::Slot PlanBuilder::plain(int value) {
+    const Md wanted = plain_md(dims(value));
+    if (slot(value).md == wanted)
+        return slot(value);
+    Slot &copy = plain_[static_cast<std::size_t>(value)];
+    if (!copy.set) {
+        copy = {new_block(wanted), wanted, true};
+        plan_.blocks_[static_cast<std::size_t>(copy.block)].last =
+            std::max(now_, last_use(value));
+        reorder(memory(slot(value)), memory(copy));
+    }
+    return copy;
+}
+
+PlanBuilder::Slot PlanBuilder::as(const Slot &from, const Md &md) {
+    if (from.md == md)
+        return from;
+    const Slot copy{new_block(md), md, true};
+    reorder(memory(from), memory(copy));
+    return copy;
+}
+
+PlanBuilder::Slot PlanBuilder::result(int value, const Md &md) {
+    const Slot made{new_block(md), md, true};
+    place(value, made);
+    return made;
+}
+
+bool PlanBuilder::is_dead_after_this(const Slot &slot) const {
+    return slot.block != kInputBlock &&
+           plan_.blocks_[static_cast<std::size_t>(slot.block)].last <= now_;
+}
+
+PlanBuilder::Slot PlanBuilder::in_place(const Node &node) {
+    const Slot input = slot(node.inputs[0]);
+    if (!is_dead_after_this(input))
+        return result(node.output, input.md);
+    place(node.output, input);
+    return input;
+}
+
+memory PlanBuilder::weight(int value, const Dims &seen_as, const Md &md) {
+    return weights_.get(value, *graph_.constant(value), seen_as, md);
+}
+
+void PlanBuilder::add_conv(const Node &node, const Dims &pads) {
+    const Dims &in = dims(node.inputs[0]), &out = dims(node.output);
+    Dims shape = graph_.constant(node.inputs[1])->dims;
+    const std::int64_t group = node.integer("group", 1);
+    const Dims kernel = {shape[2], shape[3]};
+    if (group > 1) {
+        shape[0] /= group;
+        shape.insert(shape.begin(), group);
+    }
+    dnnl::primitive_attr attr; // a copy of attr_ would share its state
+    attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    dnnl::post_ops ops;
+    for (const PostOp &post : node.post) {
+        if (post.kind == PostOp::Kind::Sum)
+            ops.append_sum();
+        else if (post.kind == PostOp::Kind::Relu)
+            compat::append_eltwise(ops, dnnl::algorithm::eltwise_relu, post.a, 0);
+        else
+            compat::append_eltwise(ops, dnnl::algorithm::eltwise_clip, post.a, post.b);
+    }
+    attr.set_post_ops(ops);
+    Dims dilations = node.list("dilations", {1, 1});
+    for (std::int64_t &d : dilations)
+        --d; // the library counts the gaps
+    const bool biased = node.has_input(2);
+    const Md bias = biased ? Md({out[1]}, Type::f32, Tag::x) : Md();
+    const auto pd =
+        compat::convolution(engine_, Md(in, type_, Tag::any), Md(shape, type_, Tag::any), bias,
+                            Md(out, type_, Tag::any),
+                            {kernel,
+                             node.list("strides", {1, 1}),
+                             dilations,
+                             {pads[0], pads[1]},
+                             {pads[2], pads[3]}},
+                            attr);
+    const Slot src = as(slot(node.inputs[0]), pd.src_desc());
+    Slot dst;
+    if (node.addend >= 0) {
+        const Slot addend = slot(node.addend);
+        dst = as(addend, pd.dst_desc()); // a copy in the right layout …
+        if (dst.block == addend.block && !is_dead_after_this(addend)) {
+            dst = {new_block(addend.md), addend.md, true}; // … or because it is wanted later
+            reorder(memory(addend), memory(dst));
+        }
+        place(node.output, dst);
+    } else {
+        dst = result(node.output, pd.dst_desc());
+    }
+    std::unordered_map<int, dnnl::memory> args = {
+        {DNNL_ARG_SRC, memory(src)},
+        {DNNL_ARG_WEIGHTS, weight(node.inputs[1], shape, pd.weights_desc())},
+        {DNNL_ARG_DST, memory(dst)}};
+    if (biased)
+        args.emplace(DNNL_ARG_BIAS, weight(node.inputs[2], {out[1]}, pd.bias_desc()));
+    add<dnnl::convolution_forward>(pd, std::move(args));
+}
+
+void PlanBuilder::add_gemm(const Node &node) {
+    Dims in = dims(node.inputs[0]);
+    const Dims &out = dims(node.output);
+    Slot from = slot(node.inputs[0]);
+    if (in.size() != 4 && in.size() != 2) { // flat, as the weights are
+        from = plain(node.inputs[0]);
+        in = {in[0], count_elements(in) / in[0]};
+        from.md = plain_md(in);
+    }
+    Dims shape = in;
+    shape[0] = out[1];
+    const bool biased = node.has_input(2);
+    const Md bias = biased ? Md({out[1]}, Type::f32, Tag::x) : Md();
+    const auto pd =
+        compat::inner_product(engine_, Md(in, type_, Tag::any), Md(shape, type_, Tag::any),
+                              bias, Md(out, Type::f32, Tag::any), attr_);
+    const Slot src = as(from, pd.src_desc());
+    const Slot dst = result(node.output, pd.dst_desc());
+    std::unordered_map<int, dnnl::memory> args = {
+        {DNNL_ARG_SRC, memory(src)},
+        {DNNL_ARG_WEIGHTS, weight(node.inputs[1], shape, pd.weights_desc())},
+        {DNNL_ARG_DST, memory(dst)}};
+    if (biased)
+        args.emplace(DNNL_ARG_BIAS, weight(node.inputs[2], {out[1]}, pd.bias_desc()));
+    add<dnnl::inner_product_forward>(pd, std::move(args));
+}
+
+Result<std::unique_ptr<Plan>> Plan::make(const Graph &graph, const Dims &input, bool bf16,
+                                         const dnnl::engine &engine, WeightStore &weights) {
+    auto shapes = infer_shapes(graph, input);
+    if (!shapes)
+        return std::move(shapes).error();
+    std::unique_ptr<Plan> plan(new Plan(engine));
+    SPHERE_TRY(PlanBuilder(*plan, graph, *shapes, bf16, engine, weights).build());
+    if (!plan->lay_out())
+        return fail(Errc::InvalidArgument, graph.path, ": an input of ", dims_text(input),
+                    " takes more memory than this engine allows.");
+    return plan;
+}
+
+// The other operators are built in plan_ops.cpp.
+template void
+PlanBuilder::add<dnnl::pooling_forward>(const dnnl::pooling_forward::primitive_desc &,
+                                        std::unordered_map<int, dnnl::memory>);
+template void PlanBuilder::add<dnnl::prelu_forward>(const dnnl::prelu_forward::primitive_desc &,
+                                                    std::unordered_map<int, dnnl::memory>);
+template void
+PlanBuilder::add<dnnl::eltwise_forward>(const dnnl::eltwise_forward::primitive_desc &,
+                                        std::unordered_map<int, dnnl::memory>);
+template void PlanBuilder::add<dnnl::binary>(const dnnl::binary::primitive_desc &,
+                                             std::unordered_map<int, dnnl::memory>);
+template void
+PlanBuilder::add<dnnl::softmax_forward>(const dnnl::softmax_forward::primitive_desc &,
+                                        std::unordered_map<int, dnnl::memory>);
+template void
+PlanBuilder::add<dnnl::resampling_forward>(const dnnl::resampling_forward::primitive_desc &,
+                                           std::unordered_map<int, dnnl::memory>);
+template void PlanBuilder::add<dnnl::concat>(const dnnl::concat::primitive_desc &,
+                                             std::unordered_map<int, dnnl::memory>);
+
+} // namespace sphere::onednn

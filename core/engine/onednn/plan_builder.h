@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Turns the nodes of a graph into the steps of a plan.
+#pragma once
+
+#include "core/engine/onednn/plan.h"
+
+namespace sphere::onednn {
+
+/// One use. A value lives in a slot: a block of the arena and the layout it has there. Layouts
+/// are what the convolutions like best; `plain` ones (row-major fp32) are made where an
+/// operator needs them.
+class PlanBuilder {
+  public:
+    PlanBuilder(Plan &plan, const Graph &graph, const Shapes &shapes, bool bf16,
+                const dnnl::engine &engine, WeightStore &weights);
+
+    /// Throws dnnl::error where no primitive can be had.
+    Result<void> build();
+
+  private:
+    using Md = compat::Md;
+    static constexpr int kInputBlock = -1; ///< the caller's memory
+    struct Slot {
+        int block = kInputBlock;
+        Md md;
+        bool set = false;
+    };
+
+    void add_node(const Node &node, std::size_t index);
+    void add_conv(const Node &node, const Dims &pads);
+    void add_gemm(const Node &node);
+    void add_pool(const Node &node, const Dims &pads);
+    void add_prelu(const Node &node);
+    void add_eltwise(const Node &node);
+    void add_binary(const Node &node);
+    void add_softmax(const Node &node);
+    void add_resize(const Node &node);
+    void add_concat(const Node &node);
+    void add_view(const Node &node);
+    void add_transpose(const Node &node);
+    void add_slice(const Node &node);
+    void eltwise(const Node &node, dnnl::algorithm kind, float a, float b);
+
+    const Dims &dims(int value) const;
+    int last_use(int value) const { return last_use_[static_cast<std::size_t>(value)]; }
+    int new_block(const Md &md);
+    /// Makes `slot` the place of `value` and keeps its block for as long as the value is
+    /// wanted.
+    void place(int value, Slot slot);
+    Slot &slot(int value) { return slots_[static_cast<std::size_t>(value)]; }
+    Slot plain(int value);                   ///< row-major fp32
+    Slot as(const Slot &slot, const Md &md); ///< in another layout, for this node only
+    Slot result(int value, const Md &md);    ///< a new place for what the node makes
+    /// The input's own place if nobody wants it after this node, else a new one.
+    Slot in_place(const Node &node);
+    bool is_dead_after_this(const Slot &slot) const;
+    dnnl::memory memory(const Slot &slot);
+    dnnl::memory memory(int block, const Md &md);
+    void reorder(const dnnl::memory &from, const dnnl::memory &to);
+    template <typename Primitive, typename Pd>
+    void add(const Pd &pd, std::unordered_map<int, dnnl::memory> args);
+    dnnl::memory weight(int value, const Dims &seen_as, const Md &md);
+    static Md plain_md(const Dims &dims);
+
+    Plan &plan_;
+    const Graph &graph_;
+    const Shapes &shapes_;
+    const dnnl::engine &engine_;
+    WeightStore &weights_;
+    dnnl::memory::data_type type_;
+    dnnl::primitive_attr attr_;
+    std::vector<Slot> slots_, plain_;
+    std::vector<int> last_use_;
+    int now_ = 0;
+};
+
+} // namespace sphere::onednn

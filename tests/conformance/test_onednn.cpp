@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// Engine onednn gives the numbers that engine opencv gives, on every network we have.
+#include "core/engine/engine.h"
+
+#include "tests/support/temporary_directory.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+
+namespace sphere {
+namespace {
+
+struct Case {
+    const char *model;
+    float low, high;           ///< range of the input
+    int width = 0, height = 0; ///< 0 = the descriptor's
+};
+
+bool onednn_is_built() {
+    for (const EngineInfo &info : engine_backends())
+        if (std::string(info.name) == "onednn")
+            return info.built;
+    return false;
+}
+
+Tensor random_input(const ModelDescriptor &model, const Case &c, int batch, unsigned seed = 7) {
+    Tensor input;
+    const int channels = model.input.norm.order == ChannelOrder::Gray ? 1 : 3;
+    input.reset({batch, channels, c.height > 0 ? c.height : model.input.height,
+                 c.width > 0 ? c.width : model.input.width});
+    std::mt19937 random(seed);
+    std::uniform_real_distribution<float> values(c.low, c.high);
+    for (float &x : input.data)
+        x = values(random);
+    return input;
+}
+
+// Largest difference, relative to the largest number of the reference.
+double relative_difference(const Tensor &a, const Tensor &reference) {
+    if (a.shape != reference.shape)
+        return INFINITY;
+    double largest = 0, difference = 0;
+    for (std::size_t i = 0; i < a.data.size(); ++i) {
+        largest = std::max(largest, std::abs(static_cast<double>(reference.data[i])));
+        const double d = std::abs(static_cast<double>(a.data[i]) - reference.data[i]);
+        difference = std::isnan(d) ? INFINITY : std::max(difference, d);
+    }
+    return difference / std::max(largest, 1e-20);
+}
+
+class Onednn : public testing::TestWithParam<Case> {
+  protected:
+    void SetUp() override {
+        if (!onednn_is_built())
+            GTEST_SKIP() << "built without oneDNN";
+        const ModelStore store = ModelStore::from_environment();
+        auto found = store.find(GetParam().model);
+        ASSERT_TRUE(found.ok()) << found.error().message;
+        model_.descriptor = *found;
+        if (found->framework == "caffe")
+            make_weights();
+        else
+            model_.paths = {store.locate(*found, found->files[0])};
+        if (model_.paths.empty() || model_.paths[0].empty())
+            GTEST_SKIP() << "model " << GetParam().model << " is not installed";
+    }
+    // The true architecture with weights of our own: nobody may pass SphereFace's on.
+    void make_weights() {
+        const char *root = std::getenv("SPHERE_SOURCE_ROOT");
+        ASSERT_NE(root, nullptr);
+        const std::string writer =
+            "/usr/bin/python3 " + std::string(root) + "/tests/support/caffemodel_writer.py";
+        static const testing_support::TemporaryDirectory directory; // written once
+        const std::string prototxt = directory.path() + "/net.prototxt",
+                          weights = directory.path() + "/net.caffemodel";
+        if (!directory.has("net.caffemodel")) {
+            ASSERT_EQ(std::system((writer + " --make-prototxt " + prototxt).c_str()), 0);
+            ASSERT_EQ(
+                std::system((writer + " --prototxt " + prototxt + " --out " + weights).c_str()),
+                0);
+        }
+        for (const ModelFile &file : model_.descriptor.files)
+            model_.paths.push_back(file.role == "graph" ? prototxt : weights);
+    }
+    std::shared_ptr<Engine> engine(const char *name, Precision precision = Precision::Fp32,
+                                   int threads = 1) {
+        EngineOptions options;
+        options.engine = name;
+        options.precision = precision;
+        options.threads = threads;
+        auto made = make_engine(model_, options);
+        EXPECT_TRUE(made.ok()) << (made.ok() ? "" : made.error().message);
+        return made.ok() ? *made : nullptr;
+    }
+    ResolvedModel model_;
+};
+
+TEST_P(Onednn, AgreesWithOpencv) {
+    const auto ours = engine("onednn"), peer = engine("opencv");
+    ASSERT_TRUE(ours && peer);
+    for (const unsigned seed : {1U, 2U}) {
+        const Tensor input = random_input(model_.descriptor, GetParam(), 1, seed);
+        std::vector<Tensor> got, want;
+        const auto ran = ours->run(input, got), reference = peer->run(input, want);
+        ASSERT_TRUE(ran.ok()) << ran.error().message;
+        ASSERT_TRUE(reference.ok()) << reference.error().message;
+        ASSERT_EQ(got.size(), want.size());
+        for (std::size_t i = 0; i < got.size(); ++i)
+            EXPECT_LT(relative_difference(got[i], want[i]), 1e-3) << "output " << i;
+    }
+}
+
+TEST_P(Onednn, BatchesAsOneByOne) {
+    model_.descriptor.batch = 0; // the graphs allow it, whatever the files' exporters thought
+    const auto ours = engine("onednn");
+    ASSERT_TRUE(ours);
+    EXPECT_GT(ours->preferred_batch(), 1);
+    for (const int batch : {2, 3}) {
+        const Tensor input = random_input(model_.descriptor, GetParam(), batch);
+        std::vector<Tensor> together, alone;
+        const auto ran = ours->run(input, together);
+        ASSERT_TRUE(ran.ok()) << ran.error().message;
+        const std::size_t picture = input.data.size() / static_cast<std::size_t>(batch);
+        for (int n = 0; n < batch; ++n) {
+            Tensor one = input;
+            one.shape[0] = 1;
+            one.data.assign(input.data.begin() + static_cast<std::ptrdiff_t>(n * picture),
+                            input.data.begin() +
+                                static_cast<std::ptrdiff_t>((n + 1) * picture));
+            ASSERT_TRUE(ours->run(one, alone).ok());
+            for (std::size_t i = 0; i < alone.size(); ++i) {
+                ASSERT_EQ(together[i].shape[0], batch);
+                Tensor part = alone[i];
+                const std::size_t each = part.data.size();
+                part.data.assign(
+                    together[i].data.begin() + static_cast<std::ptrdiff_t>(n * each),
+                    together[i].data.begin() + static_cast<std::ptrdiff_t>((n + 1) * each));
+                EXPECT_LT(relative_difference(part, alone[i]), 1e-4);
+            }
+        }
+    }
+}
+
+TEST_P(Onednn, Bf16IsNear) {
+    const auto ours = engine("onednn", Precision::Bf16), peer = engine("onednn");
+    ASSERT_TRUE(ours && peer);
+    const Tensor input = random_input(model_.descriptor, GetParam(), 1);
+    std::vector<Tensor> got, want;
+    ASSERT_TRUE(ours->run(input, got).ok());
+    ASSERT_TRUE(peer->run(input, want).ok());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        double dot = 0, a = 0, b = 0;
+        ASSERT_EQ(got[i].shape, want[i].shape);
+        for (std::size_t k = 0; k < got[i].data.size(); ++k) {
+            dot += static_cast<double>(got[i].data[k]) * want[i].data[k];
+            a += static_cast<double>(got[i].data[k]) * got[i].data[k];
+            b += static_cast<double>(want[i].data[k]) * want[i].data[k];
+        }
+        EXPECT_GT(dot / std::sqrt(a * b), 0.99) << "output " << i;
+    }
+}
+
+TEST_P(Onednn, ThreadsDoNotChangeTheResult) {
+    const auto one = engine("onednn", Precision::Fp32, 1),
+               two = engine("onednn", Precision::Fp32, 2);
+    ASSERT_TRUE(one && two);
+    const Tensor input = random_input(model_.descriptor, GetParam(), 1);
+    std::vector<Tensor> a, b;
+    ASSERT_TRUE(one->run(input, a).ok());
+    ASSERT_TRUE(two->run(input, b).ok());
+    for (std::size_t i = 0; i < a.size(); ++i)
+        EXPECT_LT(relative_difference(b[i], a[i]), 1e-4);
+}
+
+TEST_P(Onednn, RefusesWrongChannels) {
+    const auto ours = engine("onednn");
+    ASSERT_TRUE(ours);
+    Tensor input;
+    input.reset({1, 7, model_.descriptor.input.height, model_.descriptor.input.width});
+    std::vector<Tensor> outputs;
+    const auto ran = ours->run(input, outputs);
+    ASSERT_FALSE(ran.ok());
+    EXPECT_EQ(ran.error().code, Errc::InvalidArgument) << ran.error().message;
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, Onednn,
+                         testing::Values(Case{"fr_feature", -1, 1}, Case{"ultralight", -1, 1},
+                                         Case{"fr_landmark", 0, 1}, Case{"yunet-320", 0, 255},
+                                         Case{"yunet-640", 0, 255},
+                                         Case{"yunet-640", 0, 255, 480, 352},
+                                         Case{"sphereface20", -1, 1}),
+                         [](const auto &info) {
+                             std::string name = info.param.model;
+                             for (char &c : name)
+                                 c = c == '-' ? '_' : c;
+                             return name + (info.param.width > 0 ? "_other_size" : "");
+                         });
+
+} // namespace
+} // namespace sphere
