@@ -4,6 +4,7 @@
 
 #include <gst/video/gstvideometa.h>
 
+#include <cmath>
 #include <utility>
 
 namespace sphere_meta {
@@ -67,19 +68,37 @@ bool is_outside(const GstSphereFace &face, const Rect &visible) {
            face.y + face.height <= visible.y || face.y >= visible.y + visible.height;
 }
 
-gboolean moved(GstBuffer *target, const GstSphereFaceMetaPrivate &source,
-               const GstVideoMetaTransformMatrix *move) {
+// Most elements' matrices map the edges of pixels, and so `in_rectangle` to `out_rectangle`.
+// videoflip's of 1.28 map their centres (x to width - 1 - x): edges land up to a pixel beside
+// `out_rectangle`, and that way is made good.
+FrameMap map_of(const GstVideoMetaTransformMatrix &move) {
     FrameMap::Matrix matrix;
     for (std::size_t row = 0; row < 3; ++row)
         for (std::size_t column = 0; column < 3; ++column)
-            matrix[row][column] = move->matrix[row][column];
-    const GstVideoRectangle &in = move->in_rectangle, &out = move->out_rectangle;
+            matrix[row][column] = move.matrix[row][column];
+    const GstVideoRectangle &in = move.in_rectangle, &out = move.out_rectangle;
+    const auto map = FrameMap::between(matrix, in.x, in.y, out.x, out.y);
+    const auto landed = map.rect({static_cast<double>(in.x), static_cast<double>(in.y),
+                                  static_cast<double>(in.w), static_cast<double>(in.h)});
+    constexpr double kPixel = 1.001; // the matrix is of floats
+    if (!landed || std::abs(landed->width - out.w) > kPixel - 1 ||
+        std::abs(landed->height - out.h) > kPixel - 1)
+        return map;
+    const double dx = out.x - landed->x, dy = out.y - landed->y;
+    if (std::abs(dx) > kPixel || std::abs(dy) > kPixel)
+        return map;
+    return FrameMap::between(matrix, in.x, in.y, out.x + dx, out.y + dy);
+}
+
+gboolean moved(GstBuffer *target, const GstSphereFaceMetaPrivate &source,
+               const GstVideoMetaTransformMatrix *move) {
+    const GstVideoRectangle &out = move->out_rectangle;
     auto *frame =
         copy_to(target, source, static_cast<guint>(GST_VIDEO_INFO_WIDTH(move->out_info)),
                 static_cast<guint>(GST_VIDEO_INFO_HEIGHT(move->out_info)));
     if (frame == nullptr)
         return FALSE;
-    move_frame(*frame, FrameMap::between(matrix, in.x, in.y, out.x, out.y));
+    move_frame(*frame, map_of(*move));
     const Rect visible{static_cast<double>(out.x), static_cast<double>(out.y),
                        static_cast<double>(out.w), static_cast<double>(out.h)};
     std::erase_if(frame->faces,
