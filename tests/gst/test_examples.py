@@ -114,5 +114,12 @@ class ExampleInPython(Examples, unittest.TestCase):
             self.skipTest("built without introspection (enable with -Dintrospection=enabled)")
 
 
+# Its crates are not to be had everywhere, so it is not built with the rest: `cargo build` in
+# pipelines/examples/rust, and the path of the program in SPHERE_RUST_EXAMPLE.
+if "SPHERE_RUST_EXAMPLE" in os.environ:
+    class ExampleInRust(Examples, unittest.TestCase):
+        command = [os.environ["SPHERE_RUST_EXAMPLE"]]
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
