@@ -98,6 +98,8 @@ const char *face_reason_name(FaceReason reason) {
         return "empty-gallery";
     case FaceReason::WrongModel:
         return "wrong-model";
+    case FaceReason::Ignored:
+        return "ignored";
     }
     return "";
 }

@@ -71,6 +71,7 @@ enum class FaceReason : std::uint8_t {
     Ambiguous,
     EmptyGallery,
     WrongModel,
+    Ignored, ///< on the gallery's list of faces to ignore
 };
 const char *face_reason_name(FaceReason reason); ///< "too-small" …; "" for None
 

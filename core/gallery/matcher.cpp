@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string_view>
 
 namespace sphere {
@@ -46,6 +47,27 @@ bool usable_values(const Embedding &probe) {
                                                 [](float v) { return std::isfinite(v); });
 }
 
+/// A gallery may come from anywhere.
+Result<void> check_negatives(const GallerySnapshot &snapshot) {
+    for (const NegativeFace &negative : snapshot.negatives)
+        if (!snapshot.stamp ||
+            negative.embedding.size() != static_cast<std::size_t>(snapshot.stamp->dims))
+            return fail(Errc::Corrupt, "gallery: negative face ", negative.negative_id, " has ",
+                        negative.embedding.size(), " values, not those of its gallery");
+    return {};
+}
+
+/// The distance to the nearest negative of `person`, or of the faces to ignore where it is
+/// empty.
+float nearest_negative(const GallerySnapshot &snapshot, const std::string &person,
+                       std::span<const float> query, Metric metric) {
+    float nearest = std::numeric_limits<float>::infinity();
+    for (const NegativeFace &negative : snapshot.negatives)
+        if (negative.person_id == person)
+            nearest = std::min(nearest, metric_distance(metric, query, negative.embedding));
+    return nearest;
+}
+
 /// The first hit of each person, nearest person first, at most `people`. Asks the index for
 /// more until there are enough: the nearest rows may all be of one person.
 std::vector<Hit> nearest_people(const Index &index, const std::vector<EnrolledFace> &faces,
@@ -82,6 +104,7 @@ Result<std::shared_ptr<const Matcher>> Matcher::build(GallerySnapshot snapshot,
     if (!snapshot.faces.empty() && !snapshot.stamp)
         return fail(Errc::InvalidArgument, "gallery: ", snapshot.faces.size(),
                     " faces without a stamp that says which model made them");
+    SPHERE_TRY(check_negatives(snapshot));
     std::shared_ptr<Matcher> matcher(new Matcher);
     matcher->options_ = options;
     // An index is made for an empty gallery too: a wrong name must not wait for the first face.
@@ -94,6 +117,36 @@ Result<std::shared_ptr<const Matcher>> Matcher::build(GallerySnapshot snapshot,
         SPHERE_TRY(fill_index(*matcher->index_, snapshot, options.metric));
     matcher->snapshot_ = std::move(snapshot);
     return std::shared_ptr<const Matcher>(std::move(matcher));
+}
+
+float Matcher::threshold_of(const std::string &person) const {
+    const auto own = snapshot_.thresholds.find(person);
+    return own == snapshot_.thresholds.end() ? options_.threshold : own->second;
+}
+
+/// So many that enough are left when those are struck out whom the probe is known not to be.
+std::size_t Matcher::wanted_people(std::size_t top_k) const {
+    const auto named =
+        std::count_if(snapshot_.negatives.begin(), snapshot_.negatives.end(),
+                      [](const NegativeFace &n) { return !n.person_id.empty(); });
+    return std::max<std::size_t>(top_k, 2) + static_cast<std::size_t>(named);
+}
+
+bool Matcher::is_ignored(std::span<const float> query, float nearest_person) const {
+    const float distance = nearest_negative(snapshot_, {}, query, options_.metric);
+    return distance <= options_.threshold && distance <= nearest_person;
+}
+
+/// Takes out the people of whom a negative is as near as they are themselves. Negatives farther
+/// than the threshold say nothing about the probe.
+void Matcher::strike_out(std::span<const float> query, std::vector<Hit> &people) const {
+    if (snapshot_.negatives.empty())
+        return;
+    std::erase_if(people, [&](const Hit &hit) {
+        const std::string &person = snapshot_.faces[static_cast<std::size_t>(hit.id)].person_id;
+        const float distance = nearest_negative(snapshot_, person, query, options_.metric);
+        return distance <= threshold_of(person) && distance <= hit.distance;
+    });
 }
 
 MatchResult Matcher::match(const Embedding &probe) const {
@@ -119,10 +172,19 @@ MatchResult Matcher::match(const Embedding &probe) const {
     }
 
     const auto top_k = static_cast<std::size_t>(options_.top_k);
-    const std::vector<Hit> people =
-        nearest_people(*index_, snapshot_.faces, probe.values, std::max<std::size_t>(top_k, 2));
+    std::vector<Hit> people =
+        nearest_people(*index_, snapshot_.faces, probe.values, wanted_people(top_k));
     if (people.empty()) { // out of memory: this face stays undecided, the stream goes on
         decide(FaceState::Unusable, FaceReason::NotEmbedded);
+        return result;
+    }
+    if (is_ignored(probe.values, people.front().distance)) {
+        decide(FaceState::Unusable, FaceReason::Ignored);
+        return result;
+    }
+    strike_out(probe.values, people);
+    if (people.empty()) {
+        decide(FaceState::Unknown, FaceReason::BelowThreshold);
         return result;
     }
     if (people.size() >= 2)
@@ -136,7 +198,8 @@ MatchResult Matcher::match(const Embedding &probe) const {
                                      : cosine_similarity(probe.values, face.embedding);
         result.candidates.push_back({face.person_id, face.label, hit.distance, similarity});
     }
-    if (people.front().distance > options_.threshold)
+    result.threshold = threshold_of(result.candidates.front().id);
+    if (people.front().distance > result.threshold)
         decide(FaceState::Unknown, FaceReason::BelowThreshold);
     else if (options_.margin > 0 && result.margin && *result.margin < options_.margin)
         decide(FaceState::Ambiguous, FaceReason::Ambiguous);

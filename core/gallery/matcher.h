@@ -8,6 +8,9 @@
 #include "core/gallery/store.h"
 
 #include <memory>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace sphere {
 
@@ -32,13 +35,20 @@ class Matcher {
     /// The decision for one probe. A person's distance is that of its nearest face. States:
     /// Known; Unknown/below-threshold; Ambiguous (known by threshold, second person within the
     /// margin); Unknown/empty-gallery; Unusable/wrong-model where the stamp differs from the
-    /// gallery's.
+    /// gallery's; Unusable/ignored where a face to ignore is within the threshold and as near
+    /// as anybody. A person with a threshold of their own is judged by it; one of whom a
+    /// negative is as near as they are is no candidate.
     MatchResult match(const Embedding &probe) const;
 
     const GallerySnapshot &snapshot() const { return snapshot_; }
 
   private:
     Matcher() = default;
+    float threshold_of(const std::string &person) const;
+    std::size_t wanted_people(std::size_t top_k) const;
+    bool is_ignored(std::span<const float> query, float nearest_person) const;
+    void strike_out(std::span<const float> query, std::vector<Hit> &people) const;
+
     GallerySnapshot snapshot_; ///< for cosine, without the embeddings: the index has them
     MatchOptions options_;
     std::unique_ptr<Index> index_;

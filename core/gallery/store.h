@@ -6,6 +6,7 @@
 #include "core/face/face.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,8 @@ struct Person {
     std::string id;    ///< what the user enrolled it as; unique
     std::string label; ///< what is shown; equals id unless set
     int faces = 0;
+    std::optional<float> threshold; ///< their own, in place of the model's or the user's
+    std::string attributes = "{}";  ///< free-form, a JSON object
 };
 
 /// One face to enrol.
@@ -35,11 +38,20 @@ struct EnrolledFace {
     std::vector<float> embedding;
 };
 
+/// A face that must not be taken for somebody.
+struct NegativeFace {
+    std::int64_t negative_id = 0;
+    std::string person_id; ///< whom it is not; empty: a face to ignore altogether
+    std::vector<float> embedding;
+};
+
 /// Every embedding of one stamp, with the version that it shows.
 struct GallerySnapshot {
     std::int64_t version = 0;
-    std::optional<EmbeddingStamp> stamp; ///< empty: nothing enrolled yet
-    std::vector<EnrolledFace> faces;
+    std::optional<EmbeddingStamp> stamp;       ///< empty: nothing enrolled yet
+    std::vector<EnrolledFace> faces;           ///< of people, without those in quarantine
+    std::map<std::string, float> thresholds{}; ///< of people that have one of their own
+    std::vector<NegativeFace> negatives{};
 };
 
 /// Thread-safe. A call that fails leaves the store as it was.

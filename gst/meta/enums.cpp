@@ -28,6 +28,7 @@ static const GEnumValue kReasons[] = {
     {GST_SPHERE_FACE_REASON_EMPTY_GALLERY, "GST_SPHERE_FACE_REASON_EMPTY_GALLERY",
      "empty-gallery"},
     {GST_SPHERE_FACE_REASON_WRONG_MODEL, "GST_SPHERE_FACE_REASON_WRONG_MODEL", "wrong-model"},
+    {GST_SPHERE_FACE_REASON_IGNORED, "GST_SPHERE_FACE_REASON_IGNORED", "ignored"},
     {0, nullptr, nullptr},
 };
 
@@ -64,7 +65,7 @@ const gchar *gst_sphere_face_state_to_string(GstSphereFaceState state) {
  * Returns: its name in records, such as "too-small"; "" for none
  */
 const gchar *gst_sphere_face_reason_to_string(GstSphereFaceReason reason) {
-    if (reason <= GST_SPHERE_FACE_REASON_NONE || reason > GST_SPHERE_FACE_REASON_WRONG_MODEL)
+    if (reason <= GST_SPHERE_FACE_REASON_NONE || reason > GST_SPHERE_FACE_REASON_IGNORED)
         return "";
     return kReasons[reason].value_nick;
 }

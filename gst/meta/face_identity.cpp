@@ -158,7 +158,7 @@ void gst_sphere_face_set_state(GstSphereFace *face, GstSphereFaceState state,
     g_return_if_fail(state >= GST_SPHERE_FACE_STATE_UNDECIDED &&
                      state <= GST_SPHERE_FACE_STATE_UNUSABLE);
     g_return_if_fail(reason >= GST_SPHERE_FACE_REASON_NONE &&
-                     reason <= GST_SPHERE_FACE_REASON_WRONG_MODEL);
+                     reason <= GST_SPHERE_FACE_REASON_IGNORED);
     face->state = state;
     face->reason = reason;
 }

@@ -87,7 +87,8 @@ TEST(Names, AreTheContracts) {
                                    "below-threshold",
                                    "ambiguous",
                                    "empty-gallery",
-                                   "wrong-model"};
+                                   "wrong-model",
+                                   "ignored"};
     for (std::size_t i = 0; i < std::size(reasons); ++i)
         EXPECT_STREQ(face_reason_name(static_cast<FaceReason>(i)), reasons[i]);
 }

@@ -187,6 +187,61 @@ TEST(Matcher, ManyFacesOfOnePersonDoNotHideTheSecond) {
     EXPECT_EQ(result.state, FaceState::Ambiguous);
 }
 
+TEST(Matcher, APersonsOwnThresholdReplacesTheCommonOne) {
+    GallerySnapshot snapshot = gallery({{"strict", 0}, {"lax", 90}});
+    snapshot.thresholds = {{"strict", cosine_distance_of(5)}, {"lax", cosine_distance_of(40)}};
+    const auto m = matcher(snapshot, options(cosine_distance_of(20)));
+    EXPECT_EQ(m->match(probe(at(4))).state, FaceState::Known);
+    const auto strict = m->match(probe(at(10)));
+    EXPECT_EQ(strict.state, FaceState::Unknown);
+    EXPECT_EQ(strict.reason, FaceReason::BelowThreshold);
+    EXPECT_FLOAT_EQ(strict.threshold, cosine_distance_of(5));
+    EXPECT_EQ(m->match(probe(at(60))).best()->id, "lax");
+    EXPECT_EQ(m->match(probe(at(48))).state, FaceState::Unknown);
+}
+
+TEST(Matcher, ANegativeStrikesItsPersonOutAndNobodyElse) {
+    GallerySnapshot snapshot = gallery({{"a", 0}, {"b", 30}, {"c", 80}});
+    snapshot.negatives = {{1, "a", at(8)}};
+    const auto m = matcher(snapshot, options(cosine_distance_of(25), 0, 3));
+    // Nearer to the negative than to the person.
+    const auto struck = m->match(probe(at(9)));
+    ASSERT_EQ(struck.candidates.size(), 2u);
+    EXPECT_EQ(struck.candidates[0].id, "b");
+    EXPECT_EQ(struck.state, FaceState::Known);
+    // Nearer to the person: as ever.
+    EXPECT_EQ(m->match(probe(at(2))).best()->id, "a");
+    // A negative beyond the threshold says nothing: a stays a candidate.
+    EXPECT_EQ(m->match(probe(at(100))).candidates.size(), 3u);
+}
+
+TEST(Matcher, TheLastOneStruckOutLeavesUnknown) {
+    GallerySnapshot snapshot = gallery({{"a", 0}});
+    snapshot.negatives = {{1, "a", at(8)}};
+    const auto result = matcher(snapshot, options(0.5F, 0.05F))->match(probe(at(8)));
+    EXPECT_EQ(result.state, FaceState::Unknown);
+    EXPECT_EQ(result.reason, FaceReason::BelowThreshold);
+    EXPECT_TRUE(result.candidates.empty());
+}
+
+TEST(Matcher, FacesToIgnore) {
+    GallerySnapshot snapshot = gallery({{"a", 0}});
+    snapshot.negatives = {{1, "", at(40)}};
+    const auto m = matcher(snapshot, options(cosine_distance_of(30)));
+    const auto postman = m->match(probe(at(35)));
+    EXPECT_EQ(postman.state, FaceState::Unusable);
+    EXPECT_EQ(postman.reason, FaceReason::Ignored);
+    EXPECT_TRUE(postman.candidates.empty());
+    EXPECT_EQ(m->match(probe(at(15))).state, FaceState::Known); // nearer to a
+    EXPECT_EQ(m->match(probe(at(90))).reason, FaceReason::BelowThreshold);
+}
+
+TEST(Matcher, NegativesOfOtherSizesAreRefused) {
+    GallerySnapshot snapshot = gallery({{"a", 0}});
+    snapshot.negatives = {{5, "a", {1, 2, 3}}};
+    EXPECT_EQ(Matcher::build(snapshot, options(0.5F)).error().code, Errc::Corrupt);
+}
+
 TEST(Matcher, EuclideanUsesRawVectorsAndStillReportsTheCosine) {
     GallerySnapshot snapshot = gallery({{"short", 0}, {"long", 0}});
     snapshot.faces[0].embedding = {1, 0};

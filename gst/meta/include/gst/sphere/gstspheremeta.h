@@ -43,6 +43,7 @@ typedef enum {
  * @GST_SPHERE_FACE_REASON_AMBIGUOUS: the second person is nearly as near
  * @GST_SPHERE_FACE_REASON_EMPTY_GALLERY: nobody is enrolled
  * @GST_SPHERE_FACE_REASON_WRONG_MODEL: the embedding is of another model than the gallery's
+ * @GST_SPHERE_FACE_REASON_IGNORED: it is on the gallery's list of faces to ignore
  *
  * Why some stage passed the face over, or why it is not known.
  */
@@ -59,6 +60,7 @@ typedef enum {
     GST_SPHERE_FACE_REASON_AMBIGUOUS,
     GST_SPHERE_FACE_REASON_EMPTY_GALLERY,
     GST_SPHERE_FACE_REASON_WRONG_MODEL,
+    GST_SPHERE_FACE_REASON_IGNORED,
 } GstSphereFaceReason;
 
 GST_SPHERE_API GType gst_sphere_face_state_get_type(void);
