@@ -132,10 +132,10 @@ Result<int> run(const Context &context) {
     auto session_options = read_session_options(arguments, ThresholdMeans::Distance);
     if (!session_options)
         return std::move(session_options).error();
-    auto threshold = arguments.number("threshold", -1, -1, 1e9);
+    auto threshold = read_threshold(arguments, "threshold", kMaxDistance);
     if (!threshold)
         return std::move(threshold).error();
-    const auto fixed_threshold = *threshold >= 0 ? std::optional(*threshold) : std::nullopt;
+    const std::optional<double> fixed_threshold = *threshold;
     auto list = read_pairs(*file, *folder);
     if (!list)
         return std::move(list).error();

@@ -103,6 +103,18 @@ std::vector<OptionSpec> image_options(ThresholdMeans threshold_means) {
     return options;
 }
 
+Result<std::optional<double>> read_threshold(const Arguments &arguments, std::string_view name,
+                                             double high) {
+    const std::string text = arguments.text(name, "-1");
+    const auto value = parse_number(text);
+    if (value && *value == -1)
+        return std::optional<double>();
+    if (value && *value >= 0 && *value <= high)
+        return std::optional<double>(*value);
+    return fail(Errc::InvalidArgument, "--", std::string(name), "=", text, ": give a number ",
+                high == 1 ? "from 0 to 1" : "of 0 or more", ", or -1 for the model's own");
+}
+
 Result<SessionOptions> read_session_options(const Arguments &arguments,
                                             ThresholdMeans threshold_means) {
     SessionOptions options;
@@ -123,13 +135,10 @@ Result<SessionOptions> read_session_options(const Arguments &arguments,
 
     const char *name =
         threshold_means == ThresholdMeans::Score ? "threshold" : "detect-threshold";
-    auto threshold = arguments.number(name, -1, -1, 1);
+    auto threshold = read_threshold(arguments, name, 1);
     if (!threshold)
         return std::move(threshold).error();
-    if (*threshold < 0 && *threshold != -1)
-        return fail(Errc::InvalidArgument, "--", name, "=", arguments.text(name),
-                    ": give a number from 0 to 1, or -1 for the detector's own");
-    options.detect.threshold = static_cast<float>(*threshold);
+    options.detect.threshold = static_cast<float>(threshold->value_or(-1));
 
     if (arguments.has("flip")) {
         options.flip = parse_flip_mode(arguments.text("flip"));
@@ -267,14 +276,11 @@ Result<Judgement> FaceSession::judgement(const Arguments &arguments) const {
     auto chosen = metric(arguments);
     if (!chosen)
         return std::move(chosen).error();
-    auto threshold = arguments.number("threshold", -1, -1, 1e9);
+    auto threshold = read_threshold(arguments, "threshold", kMaxDistance);
     if (!threshold)
         return std::move(threshold).error();
-    if (*threshold >= 0)
-        return Judgement{*chosen, *threshold};
-    if (*threshold != -1)
-        return fail(Errc::InvalidArgument, "--threshold=", arguments.text("threshold"),
-                    ": give a distance from 0, or -1 for the model's own");
+    if (*threshold)
+        return Judgement{*chosen, **threshold};
     const auto own = model().metrics.find(metric_name(*chosen));
     if (own == model().metrics.end())
         return fail(Errc::InvalidArgument, "model ", model().name,

@@ -38,6 +38,12 @@ std::vector<OptionSpec> image_options(ThresholdMeans threshold_means);
 Result<SessionOptions> read_session_options(const Arguments &arguments,
                                             ThresholdMeans threshold_means);
 
+/// A threshold of 0 to `high`, or empty where it is not given or is -1, "the model's own".
+Result<std::optional<double>> read_threshold(const Arguments &arguments, std::string_view name,
+                                             double high);
+/// No distance is as large as this; a bound for read_threshold().
+inline constexpr double kMaxDistance = 1e9;
+
 /// How distances are judged: --metric and --threshold, or what the model says of itself.
 struct Judgement {
     Metric metric = Metric::Cosine;

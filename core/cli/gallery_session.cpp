@@ -28,6 +28,13 @@ Result<void> check_stamp(const std::string &gallery, const std::optional<Embeddi
                          const FaceSession &session) {
     if (!stamp || *stamp == session.stamp())
         return {};
+    EmbeddingStamp other_flip = session.stamp();
+    other_flip.flip = stamp->flip;
+    other_flip.dims = stamp->dims;
+    if (other_flip == *stamp)
+        return fail(Errc::Mismatch, "gallery ", gallery, " holds embeddings of ", stamp->model,
+                    " with flip ", stamp->flip, ", not with --flip=", session.stamp().flip,
+                    ": leave --flip out, or enrol the photographs again into a new gallery");
     return stamp_mismatch(gallery, *stamp, session.stamp());
 }
 
