@@ -52,6 +52,65 @@ class Photos(unittest.TestCase):
                 row = truth[os.path.basename(image["path"])]
                 self.assertEqual(len(image["faces"]), int(row["faces"]), f"{detector} {image['path']}")
 
+    def test_labelled_noses_are_in_the_boxes(self):
+        folder = os.path.join(DATA, "photos", "compreface")
+        with open(os.path.join(folder, "ground_truth.csv"), encoding="utf-8") as file:
+            truth = list(csv.DictReader(file))
+        column, = [name for name in truth[0] if name.startswith("nose")]
+        for row in truth:
+            noses = [tuple(map(float, nose.split(":"))) for nose in row[column].split()]
+            self.assertEqual(len(noses), int(row["faces"]))
+            _, document = run_json("detect", os.path.join(folder, row["file"]))
+            boxes = [face["box"] for face in document["images"][0]["faces"]]
+            for x, y in noses:
+                inside = [b for b in boxes if b[0] < x < b[0] + b[2] and b[1] < y < b[1] + b[3]]
+                self.assertEqual(len(inside), 1, row["file"])
+
+    def test_the_largest_face_is_enrolled_and_verified(self):
+        picture = os.path.join(DATA, "photos", "face_recognition", "knn", "test", "obama_and_biden.jpg")
+        _, document = run_json("detect", picture)
+        boxes = [face["box"] for face in document["images"][0]["faces"]]
+        self.assertEqual(len(boxes), 3)
+        largest = max(boxes, key=lambda box: box[2] * box[3])
+        with tempfile.TemporaryDirectory() as folder:
+            _, document = run_json("enrol", "--gallery", os.path.join(folder, "g.db"), "--id", "x", picture)
+        self.assertEqual([row["box"] for row in document["enrolled"]], [largest])
+        _, document = run_json("verify", picture, picture)
+        self.assertEqual([face["box"] for face in document["faces"]], [largest] * 2)
+        _, document = run_json("represent", picture)
+        self.assertEqual([face["box"] for face in document["images"][0]["faces"]], boxes)
+
+    def test_faces_without_landmarks_are_named(self):
+        picture = os.path.join(DATA, "photos", "compreface", "010_2.jpg")
+        options = ("--detector", "ultralight", "--landmark-model", "none")
+        done = run("represent", picture, *options)
+        self.assertEqual(done.returncode, 2)
+        for face in ("face 0", "face 1"):
+            self.assertRegex(done.stderr, rf"010_2.jpg: {face} .*no-landmarks")
+        code, document = run_json("detect", picture, *options)
+        self.assertEqual((code, [f["landmarks"] for f in document["images"][0]["faces"]]), (0, [None, None]))
+
+    def test_faults_through_every_command(self):
+        paths = [os.path.join(DATA, "faults", name) for name in FAULTS]
+        good = os.path.join(DATA, "photos", "face_recognition", "obama_small.jpg")
+        with tempfile.TemporaryDirectory() as folder:
+            gallery = os.path.join(folder, "g.db")
+            _, document = run_json("enrol", "--gallery", gallery, "--id", "obama", good, *paths)
+            refused = {os.path.basename(row["path"]) for row in document["failed"]}
+            self.assertTrue({name for name, faces in FAULTS.items() if faces in (0, None)} <= refused)
+            self.assertTrue({name for name, faces in FAULTS.items() if faces == 1}.isdisjoint(refused))
+            code, document = run_json("find", "--gallery", gallery, *paths)
+            self.assertEqual(code, 2)
+            self.assertEqual({os.path.basename(row["path"]) for row in document["failed"]},
+                             {name for name, faces in FAULTS.items() if faces is None})
+            for image in document["images"]:
+                if FAULTS[os.path.basename(image["path"])] == 1:
+                    self.assertTrue(image["faces"][0]["known"], image["path"])
+        for name, faces in FAULTS.items():
+            done = run("verify", good, os.path.join(DATA, "faults", name))
+            expected = (0,) if faces == 1 else (0, 1, 2) if isinstance(faces, tuple) else (2,)
+            self.assertIn(done.returncode, expected, name)
+
     def test_no_faces(self):
         folder = os.path.join(DATA, "photos", "no_faces")
         _, document = run_json("detect", *[os.path.join(folder, f) for f in os.listdir(folder)])
