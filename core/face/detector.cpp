@@ -24,10 +24,9 @@ constexpr int kMaxInputSidePx = 4096;
 constexpr std::ptrdiff_t kMaxCandidates = 4096;
 
 constexpr Decoder kDecoders[] = {
-    {"yunet", &make_yunet},
-    {"ultralight", &make_ultralight},
-    {"haar", &make_haar},
-    {"fake", &make_fake_detector},
+    {"yunet", &make_yunet}, {"ultralight", &make_ultralight},
+    {"scrfd", &make_scrfd}, {"retinaface", &make_retinaface},
+    {"haar", &make_haar},   {"fake", &make_fake_detector},
 };
 
 Result<std::shared_ptr<LandmarkFinder>> make_landmark_finder(const ModelStore &store,
@@ -141,6 +140,27 @@ void select_faces(std::vector<Face> &faces, const DetectOptions &options) {
             break;
     }
     faces = std::move(kept);
+}
+
+Result<void> fill_letterbox(const ImageView &frame, const Letterbox &box, int width, int height,
+                            const Normalization &norm, Tensor &input) {
+    input.reset({1, 3, height, width});
+    const std::ptrdiff_t plane = std::ptrdiff_t{width} * height;
+    for (std::size_t c = 0; c < 3; ++c)
+        std::fill_n(input.data.begin() + static_cast<std::ptrdiff_t>(c) * plane, plane,
+                    (0 - norm.mean[c]) * norm.scale[c]);
+    return resize_to_tensor(frame, {0, 0, frame.width, frame.height}, box.width, box.height,
+                            norm, {input.data.data(), plane, width});
+}
+
+bool is_sound(const Face &face) {
+    const Box &box = face.box;
+    bool sound = std::isfinite(box.x) && std::isfinite(box.y) && std::isfinite(box.area()) &&
+                 box.w > 0 && box.h > 0;
+    if (face.landmarks)
+        for (const Point2f &point : *face.landmarks)
+            sound = sound && std::isfinite(point.x) && std::isfinite(point.y);
+    return sound;
 }
 
 Result<void> timed_run(Engine &engine, const Tensor &input, std::vector<Tensor> &outputs,

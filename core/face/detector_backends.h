@@ -27,6 +27,10 @@ Result<std::shared_ptr<Detector>> make_yunet(const ResolvedModel &, const Engine
                                              const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_ultralight(const ResolvedModel &, const EngineOptions &,
                                                   const std::shared_ptr<LandmarkFinder> &);
+Result<std::shared_ptr<Detector>> make_scrfd(const ResolvedModel &, const EngineOptions &,
+                                             const std::shared_ptr<LandmarkFinder> &);
+Result<std::shared_ptr<Detector>> make_retinaface(const ResolvedModel &, const EngineOptions &,
+                                                  const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_haar(const ResolvedModel &, const EngineOptions &,
                                             const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_fake_detector(const ResolvedModel &,
@@ -39,6 +43,14 @@ Result<DetectOptions> resolve_options(const DetectOptions &options,
 
 /// Suppression, least size and most faces; sorts by score, best first.
 void select_faces(std::vector<Face> &faces, const DetectOptions &options);
+
+/// Fills `input` with the scaled picture in its top-left corner; the rest is black, normalised
+/// as the picture is.
+Result<void> fill_letterbox(const ImageView &frame, const Letterbox &box, int width, int height,
+                            const Normalization &norm, Tensor &input);
+
+/// True where box and landmarks are finite and the box has an area.
+bool is_sound(const Face &face);
 
 /// Runs `engine` and adds the time to `timing`, which may be null.
 Result<void> timed_run(Engine &engine, const Tensor &input, std::vector<Tensor> &outputs,

@@ -41,15 +41,7 @@ class UltralightDetector final : public Detector {
                             std::vector<Face> &faces, DetectTiming *timing) {
         const int width = options.input_width_px, height = options.input_height_px;
         const Letterbox box = fit_letterbox(frame.width, frame.height, width, height);
-        input_.reset({1, 3, height, width});
-        // Black after normalising, as a letterboxed picture has it.
-        const Normalization &norm = descriptor_.input.norm;
-        const std::ptrdiff_t plane = std::ptrdiff_t{width} * height;
-        for (std::size_t c = 0; c < 3; ++c)
-            std::fill_n(input_.data.begin() + static_cast<std::ptrdiff_t>(c) * plane, plane,
-                        (0 - norm.mean[c]) * norm.scale[c]);
-        SPHERE_TRY(resize_to_tensor(frame, {0, 0, frame.width, frame.height}, box.width,
-                                    box.height, norm, {input_.data.data(), plane, width}));
+        SPHERE_TRY(fill_letterbox(frame, box, width, height, descriptor_.input.norm, input_));
         SPHERE_TRY(timed_run(*engine_, input_, outputs_, timing));
         if (outputs_.size() != 2 || outputs_[0].elements() * 2 != outputs_[1].elements())
             return fail(Errc::Mismatch, "Model ", descriptor_.name,

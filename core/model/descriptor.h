@@ -64,8 +64,9 @@ struct ModelDescriptor {
     ModelTask task = ModelTask::Embed;
     std::string title;     ///< one line for `spherectl models list`
     std::string framework; ///< "onnx", "caffe", "opencv-cascade", "fake"
-    std::string decoder;   ///< "yunet", "ultralight", "haar", "points68", "embedding", "fake"
-    std::string licence;   ///< SPDX where there is one; empty = none stated
+    std::string decoder; ///< "yunet", "ultralight", "scrfd", "retinaface", "haar", "points68",
+                         ///< "embedding", "fake"
+    std::string licence; ///< SPDX where there is one; empty = none stated
     bool may_be_default = false; ///< `auto` and the demo may take it
     std::vector<ModelFile> files;
     ModelInput input;

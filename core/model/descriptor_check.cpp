@@ -24,6 +24,8 @@ struct DecoderRule {
 constexpr std::array kDecoders = {
     DecoderRule{"yunet", ModelTask::Detect, "onnx caffe", 12, true},
     DecoderRule{"ultralight", ModelTask::Detect, "onnx caffe", 2, true},
+    DecoderRule{"scrfd", ModelTask::Detect, "onnx caffe", 9, true},
+    DecoderRule{"retinaface", ModelTask::Detect, "onnx caffe", 3, true},
     DecoderRule{"haar", ModelTask::Detect, "opencv-cascade", 0, false},
     DecoderRule{"points68", ModelTask::Landmark, "onnx caffe", 1, true},
     DecoderRule{"embedding", ModelTask::Embed, "onnx caffe fake", 1, true},
