@@ -369,7 +369,13 @@ TEST(ProjectDescriptors, AllParseAndAreInstalled) {
         ASSERT_TRUE(model) << model.error().message;
         EXPECT_EQ(model->name, fs::path(path).stem().string());
         EXPECT_FALSE(model->title.empty()) << path;
-        EXPECT_FALSE(model->licence.empty()) << path;
+        // Files without a stated licence: never a default, and never fetched, only pointed to.
+        if (model->licence.empty()) {
+            EXPECT_FALSE(model->may_be_default) << path;
+            for (const ModelFile &file : model->files)
+                for (const ModelSource &source : file.sources)
+                    EXPECT_FALSE(source.page.empty()) << path << " " << file.name;
+        }
         EXPECT_NE(meson.find("'" + model->name + ".json'"), std::string::npos)
             << path << " is not installed";
         for (const ModelFile &file : model->files) {

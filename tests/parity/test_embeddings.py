@@ -22,6 +22,7 @@ ROOT = os.environ["SPHERE_SOURCE_ROOT"]
 DATA = os.environ.get("SPHERE_TEST_DATA") or os.path.join(ROOT, "..", "shared")
 PICTURES = 200
 TOLERANCE = 1e-4
+OFFICIAL = os.path.join(DATA, "models", "sphereface_deploy.prototxt")
 
 
 def crops(width, height):
@@ -33,10 +34,29 @@ def crops(width, height):
     return numpy.stack([cv2.resize(p[60:200, 65:185], (width, height)) for p in pictures])
 
 
+def run(*command):
+    """Standard output; a failure shows what the program said."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def made_network(folder, prototxt=None, seed=1):
+    """(prototxt, weights); without `prototxt` the writer makes that as well."""
+    writer = os.path.join(ROOT, "tests", "support", "caffemodel_writer.py")
+    if prototxt is None:
+        prototxt = os.path.join(folder, "made.prototxt")
+        run(sys.executable, writer, "--make-prototxt", prototxt)
+    weights = os.path.join(folder, f"{os.path.basename(prototxt)}-{seed}.caffemodel")
+    run(sys.executable, writer, "--prototxt", prototxt, "--out", weights, "--seed", str(seed))
+    return prototxt, weights
+
+
 def ours(model, flip, pictures, folder):
     raw, out = os.path.join(folder, "crops.raw"), os.path.join(folder, "out.f32")
     pictures.tofile(raw)
-    subprocess.run([os.environ["SPHERE_TEST_EMBED"], model, flip, raw, out], check=True)
+    run(os.environ["SPHERE_TEST_EMBED"], model, flip, raw, out)
     return numpy.fromfile(out, "<f4").reshape(len(pictures), -1)
 
 
@@ -49,6 +69,45 @@ def reference(net, pictures, mean, scale, swap, output=None):
     return numpy.stack(rows)
 
 
+class MadeNetwork(unittest.TestCase):
+    """What the tests take for SphereFace-20 is SphereFace-20."""
+
+    def test_weights_follow_the_seed_and_numbers_stay_in_range(self):
+        with tempfile.TemporaryDirectory() as folder:
+            contents, embeddings = [], []
+            for seed in (1, 2, 1):
+                prototxt, weights = made_network(folder, seed=seed)
+                with open(weights, "rb") as file:
+                    contents.append(file.read())
+                net = cv2.dnn.readNetFromCaffe(prototxt, weights)
+                embeddings.append(reference(net, crops(96, 112)[:8], 127.5, 1 / 128, False, "fc5"))
+            self.assertEqual(contents[0], contents[2])
+            self.assertNotEqual(contents[0], contents[1])
+            for rows in embeddings:
+                self.assertEqual(rows.shape, (8, 512))
+                self.assertTrue(numpy.isfinite(rows).all())
+                self.assertGreater(rows.std(), 0.01)  # neither vanished
+                self.assertLess(numpy.abs(rows).max(), 1e3)  # nor grown
+
+    def test_the_made_architecture_is_the_official_one(self):
+        if not os.path.exists(OFFICIAL):
+            self.skipTest(f"no {OFFICIAL} (set SPHERE_TEST_DATA)")
+        with tempfile.TemporaryDirectory() as folder:
+            nets = [cv2.dnn.readNetFromCaffe(*made_network(folder, path)) for path in (None, OFFICIAL)]
+            made, official = ([(name, net.getLayer(name).type, [blob.shape for blob in net.getLayer(name).blobs])
+                               for name in net.getLayerNames()] for net in nets)
+            self.assertEqual(made, official)
+            self.assertEqual(sum(kind == "Convolution" for _, kind, _ in official), 20)
+            # Strides, pads and connections: every layer's numbers.
+            blob = cv2.dnn.blobFromImages(list(crops(96, 112)[:2]), 1 / 128, (96, 112), (127.5,) * 3)
+            names = nets[0].getLayerNames()
+            for net in nets:
+                net.setInput(blob)
+            for name, a, b in zip(names, *(net.forward(names) for net in nets)):
+                self.assertEqual(a.shape, b.shape, name)
+                self.assertTrue(numpy.array_equal(a, b), name)
+
+
 class Embeddings(unittest.TestCase):
     def assert_parity(self, got, wanted):
         self.assertEqual(got.shape, wanted.shape)
@@ -59,8 +118,7 @@ class Embeddings(unittest.TestCase):
         self.assertGreater(numpy.median(other), 100 * TOLERANCE)
 
     def test_fr_feature(self):
-        listed = json.loads(subprocess.run(["spherectl", "models", "list", "--json"], check=True,
-                                           capture_output=True, text=True).stdout)
+        listed = json.loads(run("spherectl", "models", "list", "--json"))
         model, = [m for m in listed["models"] if m["name"] == "fr_feature"]
         if not model["installed"]:
             self.skipTest("fr_feature is not fetched (spherectl models fetch fr_feature)")
@@ -71,18 +129,8 @@ class Embeddings(unittest.TestCase):
                                reference(net, pictures, 127.5, 1 / 127.5, True))
 
     def test_sphereface20(self):
-        writer = os.path.join(ROOT, "tests", "support", "caffemodel_writer.py")
         with tempfile.TemporaryDirectory() as folder:
-            prototxt = os.path.join(folder, "sphereface_deploy.prototxt")
-            official = os.path.join(DATA, "models", "sphereface_deploy.prototxt")
-            if os.path.exists(official):
-                with open(official, "rb") as source, open(prototxt, "wb") as target:
-                    target.write(source.read())
-            else:
-                subprocess.run([sys.executable, writer, "--make-prototxt", prototxt], check=True)
-            weights = os.path.join(folder, "sphereface_model.caffemodel")
-            subprocess.run([sys.executable, writer, "--prototxt", prototxt, "--out", weights], check=True,
-                           capture_output=True)
+            prototxt, weights = made_network(folder, OFFICIAL if os.path.exists(OFFICIAL) else None)
             descriptor = self.descriptor_of_made_weights(folder, prototxt, weights)
             net = cv2.dnn.readNetFromCaffe(prototxt, weights)
             pictures = crops(96, 112)
@@ -100,9 +148,12 @@ class Embeddings(unittest.TestCase):
         descriptor["name"] = "sphereface20-made"
         for entry in descriptor["files"]:
             path = weights if entry["role"] == "weights" else prototxt
-            entry["name"] = os.path.basename(path)
             with open(path, "rb") as file:
                 content = file.read()
+            # Beside the descriptor, where files are looked for first.
+            entry["name"] = entry["role"] + "-of-the-test"
+            with open(os.path.join(folder, entry["name"]), "wb") as file:
+                file.write(content)
             entry["bytes"], entry["sha256"] = len(content), hashlib.sha256(content).hexdigest()
         path = os.path.join(folder, "sphereface20-made.json")
         with open(path, "w", encoding="utf-8") as file:
