@@ -54,10 +54,9 @@ CpuExtensions limit_cpu_extensions(CpuExtensions machine, CpuLevel level) noexce
 
 // How to add a kernel: NAME_avx2.cpp is listed in core_avx2_sources of its folder's meson.build
 // (NAME_avx512.cpp in core_avx512_sources, NAME_neon.cpp in core_sources), puts its contents in
-// an unnamed namespace within `#if defined(__AVX2__)`, includes no header with inline functions
-// of external linkage beyond <cstddef>, <cstdint> and <immintrin.h> (the linker might take that
-// file's copy of such a function for everybody), and exports one function that returns its
-// table, or null where the compiler's target lacks the instructions. Who calls takes the best
-// table at or below cpu_level().
+// an unnamed namespace within `#if defined(__AVX2__)`, calls no inline function or template
+// with external linkage (the linker might take that file's copy of it for everybody), and
+// exports one function that returns its table, or null where the compiler's target lacks the
+// instructions. Who calls takes the best table at or below cpu_level().
 
 } // namespace sphere

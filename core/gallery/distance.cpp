@@ -2,6 +2,8 @@
 // Dot products and squared distances by the compiler's own vector types.
 #include "core/gallery/distance.h"
 
+#include "core/base/cpu.h"
+
 #include <algorithm>
 
 namespace sphere {
@@ -59,7 +61,7 @@ double squared_distance_baseline(const float *a, const float *b, std::size_t n) 
 }
 
 DistanceKernels choose() {
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (cpu_level_runs_on(CpuLevel::Avx2, cpu_level()))
         return {dot_avx2, squared_distance_avx2};
     return {dot_baseline, squared_distance_baseline};
 }

@@ -1,111 +1,104 @@
 // SPDX-License-Identifier: MIT
-// Exact search: one pass over all rows.
+// Exact search: one pass over all rows for up to kScanQueries queries, then the few that count
+// again in full precision.
 #include "core/gallery/exact_index.h"
 
-#include "core/gallery/distance.h"
+#include "core/gallery/exact_rows.h"
+#include "core/gallery/id_map.h"
+#include "core/gallery/index_rows.h"
+#include "core/gallery/top_candidates.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <new>
-#include <unordered_map>
+#include <numeric>
+#include <thread>
 #include <unordered_set>
 
 namespace sphere {
 namespace {
 
-/// Memory on a cache line's boundary, for whole-vector loads.
-template <typename T> struct AlignedAllocator {
-    using value_type = T;
-    static constexpr std::align_val_t kAlignment{64};
-    AlignedAllocator() = default;
-    template <typename U> explicit AlignedAllocator(const AlignedAllocator<U> &) noexcept {}
-    T *allocate(std::size_t n) {
-        return static_cast<T *>(::operator new(n * sizeof(T), kAlignment));
-    }
-    void deallocate(T *p, std::size_t) noexcept { ::operator delete(p, kAlignment); }
-    template <typename U> bool operator==(const AlignedAllocator<U> &) const { return true; }
-};
-using AlignedFloats = std::vector<float, AlignedAllocator<float>>;
-
-bool all_finite(std::span<const float> values) {
-    return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-}
+constexpr std::size_t kMaxRows = std::numeric_limits<std::uint32_t>::max() - 1;
+/// Below this many bytes to read, another thread costs more than it saves.
+constexpr std::size_t kBytesAThread = std::size_t{4} << 20;
+/// Twice the scan's own error, for the roundings around it.
+constexpr float kSlack = 2 * kScanError;
 
 class ExactIndex final : public Index {
   public:
-    ExactIndex(int dims, Metric metric)
-        : dims_(static_cast<std::size_t>(dims)),
-          stride_((dims_ + kDistanceLanes - 1) / kDistanceLanes * kDistanceLanes),
-          metric_(metric) {}
+    ExactIndex(int dims, Metric metric, RowFormat format, int threads)
+        : dims_(static_cast<std::size_t>(dims)), metric_(metric),
+          threads_(static_cast<std::size_t>(threads)), rows_(dims_, format) {}
 
     Result<void> add(std::span<const std::int64_t> ids,
                      std::span<const float> vectors) override;
     Result<std::size_t> remove(std::span<const std::int64_t> ids) override;
-    Result<std::vector<Hit>> search(std::span<const float> query, std::size_t k) const override;
+    Result<HitLists> search_many(std::span<const float> queries, std::size_t count,
+                                 std::size_t k) const override;
     std::size_t size() const override { return ids_.size(); }
+    Result<std::unique_ptr<Index>> fork() const override;
 
   private:
-    Result<void> check_new(std::span<const std::int64_t> ids,
-                           std::span<const float> vectors) const;
-    void store_row(float *row, std::span<const float> values) const;
-    float distance(const float *query, const float *row) const;
+    using Collectors = std::vector<TopCandidates>;
+
+    void append(std::int64_t id, std::span<const float> values, AlignedVector<float> &row);
+    void drop_last();
+    Collectors scan(const ScanQueries &queries, std::size_t k) const;
+    void scan_part(const ScanQueries &queries, std::size_t first, std::size_t end,
+                   Collectors &collectors) const;
+    void collect(const ScanQueries::One &query, std::size_t first, std::size_t count,
+                 const float *products, TopCandidates &collector) const;
+    std::vector<Hit> look_again(const float *query, TopCandidates &collector,
+                                std::size_t k) const;
+    HitLists search_group(std::span<const float> queries, std::size_t count,
+                          std::size_t k) const;
 
     std::size_t dims_;
-    std::size_t stride_; ///< floats from row to row
     Metric metric_;
+    std::size_t threads_;
+    ExactRows rows_; ///< unit length for cosine, raw for euclidean
     std::vector<std::int64_t> ids_;
-    std::unordered_map<std::int64_t, std::size_t> rows_; ///< id to row
-    AlignedFloats data_; ///< ids_.size() rows; unit length for cosine, raw for euclidean
+    IdMap places_; ///< id to row
 };
 
-Result<void> ExactIndex::check_new(std::span<const std::int64_t> ids,
-                                   std::span<const float> vectors) const {
-    if (ids.size() > std::numeric_limits<std::size_t>::max() / (stride_ * sizeof(float)) / 2 ||
-        vectors.size() != ids.size() * dims_)
-        return fail(Errc::InvalidArgument, "index: ", vectors.size(), " values for ",
-                    ids.size(), " vectors of ", dims_, " dimensions");
-    std::unordered_set<std::int64_t> fresh;
-    fresh.reserve(ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        if (rows_.contains(ids[i]) || !fresh.insert(ids[i]).second)
-            return fail(Errc::InvalidArgument, "index: id ", ids[i], " is there already");
-        if (!all_finite(vectors.subspan(i * dims_, dims_)))
-            return fail(Errc::InvalidArgument, "index: the vector of id ", ids[i],
-                        " holds a value that is not finite");
+void ExactIndex::append(std::int64_t id, std::span<const float> values,
+                        AlignedVector<float> &row) {
+    make_index_row(metric_, values, row.data());
+    ids_.push_back(id);
+    try {
+        rows_.append(std::span(row).first(dims_));
+        places_.insert(ids_.size() - 1, ids_);
+    } catch (...) {
+        if (rows_.size() == ids_.size())
+            rows_.remove(rows_.size() - 1);
+        ids_.pop_back();
+        throw;
     }
-    return {};
 }
 
-void ExactIndex::store_row(float *row, std::span<const float> values) const {
-    double scale = 1;
-    if (metric_ == Metric::Cosine) {
-        double squares = 0;
-        for (const float v : values)
-            squares += static_cast<double>(v) * v;
-        scale = squares > 0 ? 1 / std::sqrt(squares) : 0;
-    }
-    for (std::size_t i = 0; i < values.size(); ++i)
-        row[i] = static_cast<float>(values[i] * scale);
-    std::fill(row + dims_, row + stride_, 0.0F);
+void ExactIndex::drop_last() {
+    places_.erase(ids_.back(), ids_);
+    rows_.remove(rows_.size() - 1);
+    ids_.pop_back();
 }
 
 Result<void> ExactIndex::add(std::span<const std::int64_t> ids,
                              std::span<const float> vectors) {
-    SPHERE_TRY(check_new(ids, vectors));
+    SPHERE_TRY(check_index_vectors("vectors", vectors, ids.size(), dims_));
     const std::size_t old_rows = ids_.size();
+    if (ids.size() > kMaxRows - old_rows)
+        return fail(Errc::InvalidArgument, "index: more than ", kMaxRows, " rows");
     try {
-        data_.resize((old_rows + ids.size()) * stride_);
-        for (std::size_t i = 0; i < ids.size(); ++i) {
-            store_row(&data_[(old_rows + i) * stride_], vectors.subspan(i * dims_, dims_));
-            ids_.push_back(ids[i]);
-            rows_.emplace(ids[i], old_rows + i);
-        }
-    } catch (const std::bad_alloc &) {
+        std::unordered_set<std::int64_t> fresh;
         for (const std::int64_t id : ids)
-            rows_.erase(id);
-        ids_.resize(old_rows);
-        data_.resize(old_rows * stride_);
+            if (places_.find(id, ids_) || (ids.size() > 1 && !fresh.insert(id).second))
+                return fail(Errc::InvalidArgument, "index: id ", id, " is there already");
+        AlignedVector<float> row(dims_);
+        for (std::size_t i = 0; i < ids.size(); ++i)
+            append(ids[i], vectors.subspan(i * dims_, dims_), row);
+    } catch (const std::bad_alloc &) {
+        while (ids_.size() > old_rows)
+            drop_last();
         return fail(Errc::Internal, "index: not enough memory for ", ids.size(),
                     " more vectors of ", dims_, " dimensions");
     }
@@ -114,75 +107,185 @@ Result<void> ExactIndex::add(std::span<const std::int64_t> ids,
 
 Result<std::size_t> ExactIndex::remove(std::span<const std::int64_t> ids) {
     std::size_t removed = 0;
-    for (const std::int64_t id : ids) {
-        const auto found = rows_.find(id);
-        if (found == rows_.end())
-            continue;
-        const std::size_t row = found->second;
-        const std::size_t last = ids_.size() - 1;
-        rows_.erase(found);
-        if (row != last) {
-            std::copy_n(&data_[last * stride_], stride_, &data_[row * stride_]);
-            ids_[row] = ids_[last];
-            rows_[ids_[row]] = row;
+    try {
+        for (const std::int64_t id : ids) {
+            const auto row = places_.find(id, ids_);
+            if (!row)
+                continue;
+            rows_.remove(*row);
+            places_.erase(id, ids_);
+            if (*row + 1 != ids_.size())
+                places_.move(ids_.back(), *row, ids_);
+            ids_[*row] = ids_.back();
+            ids_.pop_back();
+            ++removed;
         }
-        // A vector that was removed is not to be found in memory either.
-        std::fill_n(&data_[last * stride_], stride_, 0.0F);
-        ids_.pop_back();
-        data_.resize(last * stride_);
-        ++removed;
+    } catch (const std::bad_alloc &) { // a block to be copied first
+        return fail(Errc::Internal, "index: not enough memory to remove rows");
     }
     return removed;
 }
 
-float ExactIndex::distance(const float *query, const float *row) const {
-    if (metric_ == Metric::Cosine) {
-        const double cosine = distance_kernels().dot(query, row, stride_);
-        return static_cast<float>(std::clamp(1 - cosine, 0.0, 2.0));
+Result<std::unique_ptr<Index>> ExactIndex::fork() const {
+    try {
+        return std::unique_ptr<Index>(new ExactIndex(*this));
+    } catch (const std::bad_alloc &) {
+        return fail(Errc::Internal, "index: not enough memory to copy the list of ",
+                    ids_.size(), " rows");
     }
-    double squares = distance_kernels().squared_distance(query, row, stride_);
-    // Beyond what float can square: once more in double.
-    if (!(squares > 1e-20 && squares < 1e30)) {
-        squares = 0;
-        for (std::size_t i = 0; i < dims_; ++i) {
-            const double difference = static_cast<double>(query[i]) - row[i];
-            squares += difference * difference;
-        }
-    }
-    return static_cast<float>(
-        std::min(std::sqrt(squares), double{std::numeric_limits<float>::max()}));
 }
 
-Result<std::vector<Hit>> ExactIndex::search(std::span<const float> query, std::size_t k) const {
-    if (query.size() != dims_)
-        return fail(Errc::InvalidArgument, "index: a query of ", query.size(),
-                    " values in an index of ", dims_, " dimensions");
-    if (!all_finite(query))
-        return fail(Errc::InvalidArgument, "index: the query holds a value that is not finite");
+/// The key that rows are compared by: -q.x, or |x|^2 - 2 q.x, which is the square of the
+/// distance less |q|^2; with the most that its value may be off.
+void ExactIndex::collect(const ScanQueries::One &query, std::size_t first, std::size_t count,
+                         const float *products, TopCandidates &collector) const {
+    const bool euclidean = metric_ == Metric::Euclidean;
+    const float weight = euclidean ? 2.0F : 1.0F;
+    const float square_weight = euclidean ? 1.0F : 0.0F;
+    const float a_norm = weight * (query.error + kSlack * query.scanned_norm);
+    const float an_error = weight * query.scanned_norm;
+    const float a_square = square_weight * kSlack;
+    const float always = a_square * query.norm * query.norm;
+    const float *norms = rows_.norms().data() + first;
+    const float *errors = rows_.errors().data() + first;
+    float lower[kScanRows];
+    for (std::size_t r = 0; r < count; ++r) {
+        const float square = norms[r] * norms[r];
+        const float bound =
+            a_norm * norms[r] + an_error * errors[r] + a_square * square + always;
+        lower[r] = square_weight * square - weight * products[r] - bound;
+    }
+    for (std::size_t r = 0; r < count; ++r) {
+        if (lower[r] > collector.limit())
+            continue;
+        const float square = norms[r] * norms[r];
+        const float bound =
+            a_norm * norms[r] + an_error * errors[r] + a_square * square + always;
+        collector.add(static_cast<std::uint32_t>(first + r), lower[r], lower[r] + 2 * bound);
+    }
+}
+
+void ExactIndex::scan_part(const ScanQueries &queries, std::size_t first, std::size_t end,
+                           Collectors &collectors) const {
+    const std::size_t count = queries.each.size();
+    AlignedVector<float> products(kScanRows * count);
+    AlignedVector<std::int32_t> sums(rows_.format() == RowFormat::Int8 ? products.size() : 0);
+    while (first < end) {
+        const std::size_t done =
+            rows_.scan(first, end - first, queries, products.data(), sums.data());
+        for (std::size_t q = 0; q < count; ++q)
+            collect(queries.each[q], first, done, &products[q * kScanRows], collectors[q]);
+        first += done;
+    }
+}
+
+ExactIndex::Collectors ExactIndex::scan(const ScanQueries &queries, std::size_t k) const {
+    const std::size_t count = queries.each.size();
+    const std::size_t bytes = rows_.size() * rows_.stride(); // of the smallest format
+    const std::size_t parts =
+        std::max<std::size_t>(1, std::min(threads_, bytes / kBytesAThread));
+    std::vector<Collectors> found(parts, Collectors(count, TopCandidates(k)));
+    if (parts == 1) {
+        scan_part(queries, 0, rows_.size(), found[0]);
+        return std::move(found[0]);
+    }
+    std::vector<char> failed(parts, 0);
+    std::vector<std::thread> threads;
+    const auto run = [&](std::size_t part) {
+        try {
+            scan_part(queries, rows_.size() * part / parts, rows_.size() * (part + 1) / parts,
+                      found[part]);
+        } catch (const std::bad_alloc &) {
+            failed[part] = 1;
+        }
+    };
+    std::size_t started = 1;
     try {
-        AlignedFloats probe(stride_);
-        store_row(probe.data(), query);
-        std::vector<Hit> hits(ids_.size());
-        for (std::size_t row = 0; row < ids_.size(); ++row)
-            hits[row] = {ids_[row], distance(probe.data(), &data_[row * stride_])};
-        const auto nearer = [](const Hit &a, const Hit &b) {
-            return a.distance != b.distance ? a.distance < b.distance : a.id < b.id;
-        };
-        k = std::min(k, hits.size());
-        std::partial_sort(hits.begin(), hits.begin() + static_cast<std::ptrdiff_t>(k),
-                          hits.end(), nearer);
-        hits.resize(k);
-        return hits;
+        for (; started < parts; ++started)
+            threads.emplace_back(run, started);
+    } catch (const std::exception &) { // no thread to be had: this one does its part too
+    }
+    run(0);
+    for (std::size_t part = started; part < parts; ++part)
+        run(part);
+    for (std::thread &thread : threads)
+        thread.join();
+    if (std::find(failed.begin(), failed.end(), 1) != failed.end())
+        throw std::bad_alloc();
+    for (std::size_t part = 1; part < parts; ++part)
+        for (std::size_t q = 0; q < count; ++q)
+            found[0][q].merge(found[part][q]);
+    return std::move(found[0]);
+}
+
+std::vector<Hit> ExactIndex::look_again(const float *query, TopCandidates &collector,
+                                        std::size_t k) const {
+    AlignedVector<float> scratch(rows_.stride());
+    std::vector<Hit> hits;
+    for (const TopCandidates::Candidate &candidate : collector.finish()) {
+        const float *row = rows_.exact(candidate.row, scratch.data());
+        hits.push_back(
+            {ids_[candidate.row], index_row_distance(metric_, query, row, rows_.stride())});
+    }
+    k = std::min(k, hits.size());
+    std::partial_sort(hits.begin(), hits.begin() + static_cast<std::ptrdiff_t>(k), hits.end(),
+                      nearer);
+    hits.resize(k);
+    return hits;
+}
+
+HitLists ExactIndex::search_group(std::span<const float> queries, std::size_t count,
+                                  std::size_t k) const {
+    AlignedVector<float> values(count * rows_.stride());
+    for (std::size_t q = 0; q < count; ++q)
+        make_index_row(metric_, queries.subspan(q * dims_, dims_), &values[q * rows_.stride()]);
+    const ScanQueries prepared = rows_.prepare(std::move(values), count);
+    Collectors collectors = scan(prepared, k);
+    HitLists lists;
+    for (std::size_t q = 0; q < count; ++q)
+        lists.push_back(look_again(&prepared.values[q * rows_.stride()], collectors[q], k));
+    return lists;
+}
+
+Result<HitLists> ExactIndex::search_many(std::span<const float> queries, std::size_t count,
+                                         std::size_t k) const {
+    SPHERE_TRY(check_index_vectors("queries", queries, count, dims_));
+    k = std::min(k, size());
+    try {
+        HitLists lists;
+        if (k == 0)
+            lists.resize(count);
+        for (std::size_t first = 0; first < count && k > 0; first += kScanQueries) {
+            const std::size_t group = std::min(kScanQueries, count - first);
+            for (auto &list :
+                 search_group(queries.subspan(first * dims_, group * dims_), group, k))
+                lists.push_back(std::move(list));
+        }
+        return lists;
     } catch (const std::bad_alloc &) {
         return fail(Errc::Internal, "index: not enough memory to search ", ids_.size(),
                     " rows");
     }
 }
 
+Result<std::unique_ptr<Index>> make(int dims, Metric metric, RowFormat format,
+                                    const IndexOptions &options) {
+    return std::unique_ptr<Index>(new ExactIndex(dims, metric, format, options.threads));
+}
+
 } // namespace
 
-std::unique_ptr<Index> make_exact_index(int dims, Metric metric) {
-    return std::make_unique<ExactIndex>(dims, metric);
+Result<std::unique_ptr<Index>> make_exact_index(int dims, Metric metric,
+                                                const IndexOptions &options) {
+    return make(dims, metric, RowFormat::Fp32, options);
+}
+Result<std::unique_ptr<Index>> make_exact_bf16_index(int dims, Metric metric,
+                                                     const IndexOptions &options) {
+    return make(dims, metric, RowFormat::Bf16, options);
+}
+Result<std::unique_ptr<Index>> make_exact_int8_index(int dims, Metric metric,
+                                                     const IndexOptions &options) {
+    return make(dims, metric, RowFormat::Int8, options);
 }
 
 } // namespace sphere

@@ -62,28 +62,42 @@ namespace {
 
 struct IndexBackend {
     const char *name;
-    std::unique_ptr<Index> (*make)(int dims, Metric metric); ///< null: not in this build
+    Result<std::unique_ptr<Index>> (*make)(int dims, Metric metric,
+                                           const IndexOptions &options);
 };
 constexpr IndexBackend kIndexBackends[] = {
+    {"auto", &make_exact_index},
     {"exact", &make_exact_index},
+    {"exact-bf16", &make_exact_bf16_index},
+    {"exact-int8", &make_exact_int8_index},
     {"hnsw", nullptr},
     {"faiss", nullptr},
 };
 
 } // namespace
 
-Result<std::unique_ptr<Index>> make_index(const std::string &kind, int dims, Metric metric) {
+Result<std::vector<Hit>> Index::search(std::span<const float> query, std::size_t k) const {
+    auto lists = search_many(query, 1, k);
+    if (!lists)
+        return std::move(lists).error();
+    return std::move(lists->front());
+}
+
+Result<std::unique_ptr<Index>> make_index(const std::string &kind, int dims, Metric metric,
+                                          const IndexOptions &options) {
     if (dims < 1 || dims > kMaxDims)
         return fail(Errc::InvalidArgument, "index: ", dims, " dimensions; 1 to ", kMaxDims,
                     " are possible");
-    const std::string name = kind == "auto" ? "exact" : kind;
+    if (options.threads < 1 || options.threads > kMaxIndexThreads)
+        return fail(Errc::InvalidArgument, "index: ", options.threads, " threads; 1 to ",
+                    kMaxIndexThreads, " are possible");
     for (const IndexBackend &backend : kIndexBackends) {
-        if (name != backend.name)
+        if (kind != backend.name)
             continue;
         if (!backend.make)
             return fail(Errc::Unsupported, "index \"", kind,
                         "\" is not in this build: use index=exact");
-        return backend.make(dims, metric);
+        return backend.make(dims, metric, options);
     }
     return fail(Errc::InvalidArgument, "no index named \"", kind, "\": use auto or exact");
 }

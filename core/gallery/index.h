@@ -30,24 +30,46 @@ struct Hit {
     bool operator==(const Hit &) const = default;
 };
 
-/// Rows by caller-owned 64-bit ids. Not thread-safe for writing; search() is const and may run
-/// from several threads at once.
+using HitLists = std::vector<std::vector<Hit>>; ///< one list a query
+
+/// Rows by caller-owned 64-bit ids. Not thread-safe for writing; search_many() and fork() are
+/// const and may run from several threads at once. An add() that fails changes nothing.
 class Index {
   public:
     virtual ~Index() = default;
     /// `vectors` is ids.size() x dims, row-major, raw. Errors: InvalidArgument (sizes, not
-    /// finite, an id that is there already; nothing is added).
+    /// finite, an id that is there already), Internal (memory).
     virtual Result<void> add(std::span<const std::int64_t> ids,
                              std::span<const float> vectors) = 0;
     /// Removes the ids that are there; returns how many were.
     virtual Result<std::size_t> remove(std::span<const std::int64_t> ids) = 0;
-    /// Nearest first, at most k; equal distances by id. Errors: InvalidArgument (query size).
-    virtual Result<std::vector<Hit>> search(std::span<const float> query,
-                                            std::size_t k) const = 0;
+    /// `queries` is count x dims, row-major, raw. Of each the nearest rows, nearest first, at
+    /// most k; equal distances by id. Several queries at once cost less than one by one.
+    /// Errors: InvalidArgument (sizes, not finite), Internal (memory).
+    virtual Result<HitLists> search_many(std::span<const float> queries, std::size_t count,
+                                         std::size_t k) const = 0;
     virtual std::size_t size() const = 0;
+    /// An index of the same rows that can be changed while this one goes on being searched. It
+    /// shares the rows' memory as far as possible.
+    virtual Result<std::unique_ptr<Index>> fork() const = 0;
+
+    /// search_many() for one query.
+    Result<std::vector<Hit>> search(std::span<const float> query, std::size_t k) const;
 };
 
-/// `kind`: "auto" or "exact" in this build; others are Unsupported and say so.
-Result<std::unique_ptr<Index>> make_index(const std::string &kind, int dims, Metric metric);
+struct IndexOptions {
+    int threads = 1; ///< of one search in a large index; 1 to kMaxIndexThreads
+};
+inline constexpr int kMaxIndexThreads = 256;
+
+/// Kinds:
+///   exact       every row, 4 bytes a value
+///   exact-bf16  the same answers from a scan of 2 bytes a value; the same memory
+///   exact-int8  the same answers from a scan of 1 byte a value; 5 bytes a value in memory
+///   auto        exact here; who knows how many rows there will be asks choose_index_kind()
+/// Errors: InvalidArgument (no such kind, dims, threads), Unsupported (not in this build; says
+/// what to enable).
+Result<std::unique_ptr<Index>> make_index(const std::string &kind, int dims, Metric metric,
+                                          const IndexOptions &options = {});
 
 } // namespace sphere

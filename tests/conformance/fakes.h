@@ -42,10 +42,22 @@ class FakeIndex final : public Index {
             removed += rows_.erase(id);
         return removed;
     }
-    Result<std::vector<Hit>> search(std::span<const float> query,
-                                    std::size_t k) const override {
-        if (query.size() != dims_ || !finite(query))
-            return fail(Errc::InvalidArgument, "query");
+    Result<HitLists> search_many(std::span<const float> queries, std::size_t count,
+                                 std::size_t k) const override {
+        if (queries.size() != count * dims_ || !finite(queries))
+            return fail(Errc::InvalidArgument, "queries");
+        HitLists lists;
+        for (std::size_t q = 0; q < count; ++q)
+            lists.push_back(search_one(queries.subspan(q * dims_, dims_), k));
+        return lists;
+    }
+    std::size_t size() const override { return rows_.size(); }
+    Result<std::unique_ptr<Index>> fork() const override {
+        return std::unique_ptr<Index>(new FakeIndex(*this));
+    }
+
+  private:
+    std::vector<Hit> search_one(std::span<const float> query, std::size_t k) const {
         std::vector<Hit> hits;
         for (const auto &[id, row] : rows_)
             hits.push_back({id, metric_distance(metric_, query, row)});
@@ -54,9 +66,6 @@ class FakeIndex final : public Index {
         hits.resize(std::min(k, hits.size()));
         return hits;
     }
-    std::size_t size() const override { return rows_.size(); }
-
-  private:
     static bool finite(std::span<const float> values) {
         return std::all_of(values.begin(), values.end(),
                            [](float v) { return std::isfinite(v); });

@@ -3,26 +3,37 @@
 #include "tests/conformance/fakes.h"
 #include "tests/support/gallery_testing.h"
 
+#include <cctype>
 #include <limits>
+#include <numeric>
 #include <thread>
 
 namespace sphere::testing {
 namespace {
 
+/// `kind` as make_index knows it, or "fake".
 struct IndexCase {
-    const char *name;
-    Result<std::unique_ptr<Index>> (*make)(int dims, Metric metric);
+    std::string kind;
     Metric metric;
+    IndexOptions options = {};
 };
 
-Result<std::unique_ptr<Index>> make_exact(int dims, Metric metric) {
-    return make_index("exact", dims, metric);
+std::string case_name(const IndexCase &c) {
+    std::string name = c.kind + "_" + metric_name(c.metric);
+    if (c.options.threads > 1)
+        name += "_threads";
+    for (char &letter : name)
+        if (std::isalnum(static_cast<unsigned char>(letter)) == 0)
+            letter = '_';
+    return name;
 }
-Result<std::unique_ptr<Index>> make_auto(int dims, Metric metric) {
-    return make_index("auto", dims, metric);
-}
-Result<std::unique_ptr<Index>> make_fake(int dims, Metric metric) {
-    return std::unique_ptr<Index>(new FakeIndex(dims, metric));
+
+std::unique_ptr<Index> make_case(const IndexCase &c, int dims) {
+    if (c.kind == "fake")
+        return std::make_unique<FakeIndex>(dims, c.metric);
+    auto index = make_index(c.kind, dims, c.metric, c.options);
+    EXPECT_TRUE(index.ok()) << index.error().message;
+    return index.ok() ? std::move(*index) : nullptr;
 }
 
 /// Written out here, so that nothing of ours checks itself.
@@ -44,11 +55,7 @@ double reference_distance(Metric metric, std::span<const float> a, std::span<con
 
 class IndexConformance : public ::testing::TestWithParam<IndexCase> {
   protected:
-    std::unique_ptr<Index> make(int dims) {
-        auto index = GetParam().make(dims, GetParam().metric);
-        EXPECT_TRUE(index.ok());
-        return std::move(*index);
-    }
+    std::unique_ptr<Index> make(int dims) { return make_case(GetParam(), dims); }
 };
 
 using Ids = std::vector<std::int64_t>;
@@ -256,14 +263,187 @@ TEST_P(IndexConformance, SearchesFromManyThreads) {
     EXPECT_EQ(wrong, (std::array<int, 4>{}));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, IndexConformance,
-    ::testing::Values(IndexCase{"exact_cosine", make_exact, Metric::Cosine},
-                      IndexCase{"exact_euclidean", make_exact, Metric::Euclidean},
-                      IndexCase{"auto_cosine", make_auto, Metric::Cosine},
-                      IndexCase{"fake_cosine", make_fake, Metric::Cosine},
-                      IndexCase{"fake_euclidean", make_fake, Metric::Euclidean}),
-    [](const auto &info) { return std::string(info.param.name); });
+/// `count` unit-length-ish vectors around `centres` centres, a tenth of them planted twice.
+Floats clustered(std::mt19937 &random, int dims, std::size_t count, std::size_t centres) {
+    const Floats middle = random_values(random, dims * static_cast<int>(centres));
+    Floats rows = random_values(random, dims * static_cast<int>(count));
+    for (std::size_t i = 0; i < count; ++i)
+        for (std::size_t d = 0; d < static_cast<std::size_t>(dims); ++d) {
+            float &value = rows[i * static_cast<std::size_t>(dims) + d];
+            value = 0.5F * value + middle[i % centres * static_cast<std::size_t>(dims) + d];
+            if (i % 10 == 9)
+                value = rows[(i - 1) * static_cast<std::size_t>(dims) + d];
+        }
+    return rows;
+}
+Ids first_ids(std::size_t count) {
+    Ids ids(count);
+    std::iota(ids.begin(), ids.end(), 1);
+    return ids;
+}
+
+TEST_P(IndexConformance, SeveralQueriesAtOnceFindWhatEachFindsAlone) {
+    std::mt19937 random(21);
+    for (const int dims : {3, 64, 200}) {
+        const auto index = make(dims);
+        const Floats rows = clustered(random, dims, 900, 90);
+        ASSERT_TRUE(index->add(first_ids(900), rows).ok());
+        for (const std::size_t count : {0, 1, 3, 32, 33, 70}) {
+            Floats queries(rows.begin(),
+                           rows.begin() + static_cast<std::ptrdiff_t>(count) * dims);
+            for (float &value : queries)
+                value += 0.01F * static_cast<float>(random() % 100);
+            const auto lists = index->search_many(queries, count, 7);
+            ASSERT_TRUE(lists.ok());
+            ASSERT_EQ(lists->size(), count);
+            for (std::size_t q = 0; q < count; ++q)
+                EXPECT_EQ((*lists)[q], *index->search(std::span(queries).subspan(
+                                                          q * static_cast<std::size_t>(dims),
+                                                          static_cast<std::size_t>(dims)),
+                                                      7));
+        }
+        EXPECT_FALSE(index->search_many(Floats(static_cast<std::size_t>(dims) * 2), 3, 1).ok());
+    }
+}
+
+TEST_P(IndexConformance, ForksChangeApart) {
+    std::mt19937 random(31);
+    constexpr int kDims = 24;
+    auto original = make(kDims);
+    const Floats rows = random_values(random, kDims * 400);
+    ASSERT_TRUE(original->add(first_ids(400), rows).ok());
+    auto fork = original->fork();
+    ASSERT_TRUE(fork.ok());
+    auto row = [&rows](std::size_t i) { return std::span(rows).subspan(i * kDims, kDims); };
+    const auto nearest = [](const Index &index, std::span<const float> query) {
+        const auto hits = index.search(query, 1);
+        return hits.ok() && hits->size() == 1 ? hits->front() : Hit{-1, -1};
+    };
+    for (int round = 0; round < 60; ++round) {
+        Index &changed = round % 2 == 0 ? **fork : *original;
+        const std::size_t removed = 3 * static_cast<std::size_t>(round);
+        ASSERT_EQ(*changed.remove(Ids{static_cast<std::int64_t>(removed) + 1}), 1U);
+        const Floats fresh = random_values(random, kDims);
+        ASSERT_TRUE(changed.add(Ids{5000 + round}, fresh).ok());
+        EXPECT_EQ(changed.size(), 400U);
+        EXPECT_EQ(nearest(changed, fresh).id, 5000 + round);
+        EXPECT_NE(nearest(changed, row(removed)).id, static_cast<std::int64_t>(removed) + 1);
+        const Index &other = round % 2 == 0 ? *original : **fork;
+        EXPECT_NE(nearest(other, fresh).id, 5000 + round);
+        EXPECT_EQ(nearest(other, row(removed)).id, static_cast<std::int64_t>(removed) + 1);
+    }
+    // What stays untouched in both is found by both, after the other one is gone too.
+    original.reset();
+    for (std::size_t i = 200; i < 400; ++i)
+        EXPECT_EQ(nearest(**fork, row(i)).id, static_cast<std::int64_t>(i) + 1);
+}
+
+TEST_P(IndexConformance, ChangesAndForksFollowAModel) {
+    std::mt19937 random(41);
+    constexpr int kDims = 8;
+    std::unique_ptr<Index> index = make(kDims);
+    std::map<std::int64_t, Floats> model;
+    for (int round = 0; round < 400; ++round) {
+        const auto id = static_cast<std::int64_t>(random() % 150);
+        if (model.contains(id)) {
+            ASSERT_EQ(*index->remove(Ids{id}), 1U);
+            model.erase(id);
+        } else {
+            model[id] = random_values(random, kDims);
+            ASSERT_TRUE(index->add(Ids{id}, model[id]).ok());
+        }
+        if (round % 7 == 0)
+            index = index->fork().value();
+        if (round % 20 != 0 || model.empty())
+            continue;
+        const Floats query = random_values(random, kDims);
+        std::vector<std::pair<double, std::int64_t>> expected;
+        expected.reserve(model.size());
+        for (const auto &[known, values] : model)
+            expected.emplace_back(reference_distance(GetParam().metric, query, values), known);
+        std::sort(expected.begin(), expected.end());
+        const auto hits = *index->search(query, 5);
+        ASSERT_EQ(hits.size(), std::min<std::size_t>(5, model.size()));
+        for (std::size_t i = 0; i < hits.size(); ++i)
+            EXPECT_EQ(hits[i].id, expected[i].second) << round;
+    }
+}
+
+/// The rows that a scan in fewer bits must look at again are found by bounds, not by luck: the
+/// answers are those of full precision, to the bit.
+class ExactConformance : public ::testing::TestWithParam<IndexCase> {};
+
+TEST_P(ExactConformance, FindsWhatFullPrecisionFinds) {
+    std::mt19937 random(51);
+    for (int round = 0; round < 12; ++round) {
+        const int dims = round == 0 ? 1 : static_cast<int>(1 + random() % 300);
+        const std::size_t count = 200 + random() % 3000;
+        const auto reference = make_case({"exact", GetParam().metric}, dims);
+        const auto index = make_case(GetParam(), dims);
+        Floats rows = clustered(random, dims, count, 1 + count / 10);
+        if (round % 3 == 2) // some rows of other sizes
+            for (std::size_t i = 0; i < count; i += 50)
+                for (float &value : std::span(rows).subspan(i * static_cast<std::size_t>(dims),
+                                                            static_cast<std::size_t>(dims)))
+                    value *= std::pow(10.0F, static_cast<float>(random() % 60) - 30);
+        ASSERT_TRUE(reference->add(first_ids(count), rows).ok());
+        ASSERT_TRUE(index->add(first_ids(count), rows).ok());
+        const std::size_t kQueries = 40;
+        Floats queries = random_values(random, dims * static_cast<int>(kQueries));
+        std::copy_n(rows.begin(), queries.size() / 2, queries.begin()); // half: enrolled ones
+        for (const std::size_t k : {std::size_t{1}, std::size_t{10}, count}) {
+            const auto expected = *reference->search_many(queries, kQueries, k);
+            const auto found = *index->search_many(queries, kQueries, k);
+            for (std::size_t q = 0; q < kQueries; ++q)
+                ASSERT_EQ(found[q], expected[q]) << "round " << round << " query " << q;
+        }
+    }
+}
+
+TEST_P(ExactConformance, LargeEnoughForThreadsFindsTheSame) {
+    std::mt19937 random(61);
+    constexpr int kDims = 256;
+    constexpr std::size_t kRows = 50'000; // 12 MB in the smallest format
+    const Floats rows = clustered(random, kDims, kRows, kRows / 10);
+    const auto index = make_case(GetParam(), kDims);
+    ASSERT_TRUE(index->add(first_ids(kRows), rows).ok());
+    const std::size_t kQueries = 3;
+    for (std::size_t q = 0; q < kQueries; ++q) {
+        const auto query = std::span(rows).subspan(q * 6001 * kDims, kDims);
+        std::vector<std::pair<double, std::int64_t>> expected;
+        for (std::size_t i = 0; i < kRows; ++i)
+            expected.emplace_back(reference_distance(GetParam().metric, query,
+                                                     std::span(rows).subspan(i * kDims, kDims)),
+                                  i + 1);
+        std::partial_sort(expected.begin(), expected.begin() + 20, expected.end());
+        const auto hits = *index->search(query, 20);
+        ASSERT_EQ(hits.size(), 20U);
+        for (std::size_t i = 0; i < 20; ++i)
+            EXPECT_NEAR(hits[i].distance, expected[i].first, 1e-5) << i;
+    }
+}
+
+std::vector<IndexCase> exact_cases() {
+    std::vector<IndexCase> cases;
+    for (const Metric metric : {Metric::Cosine, Metric::Euclidean})
+        for (const char *kind : {"exact", "exact-bf16", "exact-int8"}) {
+            cases.push_back({kind, metric});
+            cases.push_back({kind, metric, {.threads = 3}});
+        }
+    return cases;
+}
+std::vector<IndexCase> all_cases() {
+    std::vector<IndexCase> cases = exact_cases();
+    for (const Metric metric : {Metric::Cosine, Metric::Euclidean})
+        for (const char *kind : {"auto", "fake"})
+            cases.push_back({kind, metric});
+    return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, IndexConformance, ::testing::ValuesIn(all_cases()),
+                         [](const auto &info) { return case_name(info.param); });
+INSTANTIATE_TEST_SUITE_P(All, ExactConformance, ::testing::ValuesIn(exact_cases()),
+                         [](const auto &info) { return case_name(info.param); });
 
 TEST(IndexFactory, SaysWhatIsNotThere) {
     EXPECT_EQ(make_index("hnsw", 4, Metric::Cosine).error().code, Errc::Unsupported);
@@ -272,6 +452,9 @@ TEST(IndexFactory, SaysWhatIsNotThere) {
               std::string::npos);
     EXPECT_EQ(make_index("exakt", 4, Metric::Cosine).error().code, Errc::InvalidArgument);
     EXPECT_EQ(make_index("", 4, Metric::Cosine).error().code, Errc::InvalidArgument);
+    for (const int threads : {-1, 0, 257})
+        EXPECT_EQ(make_index("exact", 4, Metric::Cosine, {.threads = threads}).error().code,
+                  Errc::InvalidArgument);
     for (const int dims : {-1, 0, 16385})
         EXPECT_EQ(make_index("exact", dims, Metric::Cosine).error().code,
                   Errc::InvalidArgument);

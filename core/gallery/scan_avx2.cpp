@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Scan kernels for AVX2 with FMA.
+#include "core/gallery/scan_tiles.h"
+
+#if defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+
+namespace sphere {
+namespace {
+
+struct Avx2F32 {
+    static constexpr std::size_t kStep = 8;
+    static constexpr int kTileRows = 2;
+    using Row = float;
+    using Query = float;
+    using Out = float;
+    using Total = double;
+    using Accumulator = __m256;
+    using RowVector = __m256;
+    using QueryVector = __m256;
+    static Accumulator zero() { return _mm256_setzero_ps(); }
+    static RowVector load_row(const Row *p) { return _mm256_load_ps(p); }
+    static QueryVector load_query(const Query *p) { return _mm256_load_ps(p); }
+    static Accumulator add_products(Accumulator sums, RowVector row, QueryVector query) {
+        return _mm256_fmadd_ps(row, query, sums);
+    }
+    static float sum(Accumulator sums) {
+        __m128 s = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
+        s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+        return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+    }
+};
+
+struct Avx2Bf16 : Avx2F32 {
+    using Row = std::uint16_t;
+    static RowVector load_row(const Row *p) {
+        const __m128i halves = _mm_load_si128(reinterpret_cast<const __m128i *>(p));
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+    }
+};
+
+struct Avx2U8 {
+    static constexpr std::size_t kStep = 16;
+    static constexpr int kTileRows = 2;
+    using Row = std::uint8_t;
+    using Query = std::int8_t;
+    using Out = std::int32_t;
+    using Total = std::int32_t;
+    using Accumulator = __m256i;
+    using RowVector = __m256i;
+    using QueryVector = __m256i;
+    static Accumulator zero() { return _mm256_setzero_si256(); }
+    static RowVector load_row(const Row *p) {
+        return _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i *>(p)));
+    }
+    static QueryVector load_query(const Query *p) {
+        return _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i *>(p)));
+    }
+    // 16-bit products in pairs: maddubs would saturate.
+    static Accumulator add_products(Accumulator sums, RowVector row, QueryVector query) {
+        return _mm256_add_epi32(sums, _mm256_madd_epi16(row, query));
+    }
+    static std::int32_t sum(Accumulator sums) {
+        __m128i s =
+            _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+        s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+        return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+    }
+};
+
+constexpr ScanKernels kKernels = {CpuLevel::Avx2, "avx2", &scan_all<Avx2F32>,
+                                  &scan_all<Avx2Bf16>, &scan_all<Avx2U8>};
+
+} // namespace
+
+const ScanKernels *scan_kernels_avx2() noexcept {
+    return &kKernels;
+}
+
+} // namespace sphere
+#else
+namespace sphere {
+const ScanKernels *scan_kernels_avx2() noexcept {
+    return nullptr;
+}
+} // namespace sphere
+#endif
