@@ -6,10 +6,14 @@
 #include "core/gallery/limits.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <string_view>
 
 namespace sphere {
 namespace {
+
+constexpr std::string_view kStrangerPrefix = "unknown-";
 
 bool has_control_character(const std::string &text) {
     return std::any_of(text.begin(), text.end(), [](char c) {
@@ -35,14 +39,8 @@ Result<void> check_stamp(const EmbeddingStamp &stamp) {
 
 Result<void> check_face(const EmbeddingStamp &stamp, const Enrolment &face) {
     const std::string what = "enrol " + (face.source.empty() ? "a face" : face.source) + ": ";
-    if (face.person_id.empty())
-        return fail(Errc::InvalidArgument, what, "the person's id is empty: give --id NAME");
-    if (face.person_id.size() > kMaxPersonIdBytes)
-        return fail(Errc::InvalidArgument, what, "the person's id has ", face.person_id.size(),
-                    " bytes; up to ", kMaxPersonIdBytes, " are possible");
-    if (!is_valid_utf8(face.person_id) || has_control_character(face.person_id))
-        return fail(Errc::InvalidArgument, what,
-                    "the person's id is not plain UTF-8 text: rename it");
+    if (auto id = check_person_id(face.person_id); !id)
+        return fail(Errc::InvalidArgument, what, id.error().message);
     if (face.source.size() > kMaxTextBytes)
         return fail(Errc::InvalidArgument, "enrol ", face.source.substr(0, 64),
                     "…: the source has ", face.source.size(), " bytes; up to ", kMaxTextBytes,
@@ -69,6 +67,40 @@ std::string describe(const EmbeddingStamp &stamp) {
 }
 
 } // namespace
+
+bool is_plain_text(const std::string &text) {
+    return is_valid_utf8(text) && !has_control_character(text);
+}
+
+std::optional<std::int64_t> stranger_number(const std::string &id) {
+    if (!id.starts_with(kStrangerPrefix))
+        return std::nullopt;
+    const std::string_view digits = std::string_view(id).substr(kStrangerPrefix.size());
+    std::int64_t number = 0;
+    const auto [end, code] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (code != std::errc{} || end != digits.data() + digits.size() || number < 1 ||
+        id != std::string(kStrangerPrefix) + std::to_string(number))
+        return std::nullopt;
+    return number;
+}
+
+Result<void> check_person_id(const std::string &id) {
+    if (id.empty())
+        return fail(Errc::InvalidArgument, "the person's id is empty: give --id NAME");
+    if (id.size() > kMaxPersonIdBytes)
+        return fail(Errc::InvalidArgument, "the person's id has ", id.size(), " bytes; up to ",
+                    kMaxPersonIdBytes, " are possible");
+    if (!is_plain_text(id))
+        return fail(Errc::InvalidArgument,
+                    "the person's id is not plain UTF-8 text: rename it");
+    if (stranger_number(id))
+        return fail(Errc::InvalidArgument, "the id ", id,
+                    " is a stranger's: give the person another, or make a person of the "
+                    "stranger with: spherectl gallery promote ",
+                    id, " NAME");
+    return {};
+}
 
 Result<void> check_enrolments(const EmbeddingStamp &stamp,
                               const std::vector<Enrolment> &faces) {

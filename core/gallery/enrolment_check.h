@@ -6,6 +6,15 @@
 
 namespace sphere {
 
+/// UTF-8 without control characters.
+bool is_plain_text(const std::string &text);
+
+/// "unknown-12" -> 12; empty where `id` has not that form.
+std::optional<std::int64_t> stranger_number(const std::string &id);
+
+/// InvalidArgument where `id` cannot be a person's.
+Result<void> check_person_id(const std::string &id);
+
 /// InvalidArgument, naming the face's source and what is wrong with it.
 Result<void> check_enrolments(const EmbeddingStamp &stamp, const std::vector<Enrolment> &faces);
 

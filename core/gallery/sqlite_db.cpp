@@ -120,6 +120,9 @@ bool SqliteStatement::is_blob(int column) const {
 std::int64_t SqliteStatement::integer(int column) const {
     return sqlite3_column_int64(statement_.get(), column);
 }
+double SqliteStatement::real(int column) const {
+    return sqlite3_column_double(statement_.get(), column);
+}
 std::string_view SqliteStatement::text(int column) const {
     if (sqlite3_column_type(statement_.get(), column) != SQLITE_TEXT)
         return {};

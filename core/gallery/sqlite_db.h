@@ -40,6 +40,7 @@ class SqliteStatement {
     bool is_integer(int column) const;
     bool is_blob(int column) const;
     std::int64_t integer(int column) const;
+    double real(int column) const; ///< of an integer too; 0 where there is no number
     /// Empty where the column is not text. Valid until the next step.
     std::string_view text(int column) const;
     std::span<const std::uint8_t> blob(int column) const;

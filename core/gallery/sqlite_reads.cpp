@@ -60,12 +60,18 @@ Result<std::vector<Person>> read_gallery_people(SqliteDb &db, SqliteStatements &
             return people;
         people.push_back({std::string(query.text(0)), std::string(query.text(1)),
                           static_cast<int>(query.integer(2))});
-        const Person &person = people.back();
+        Person &person = people.back();
+        if (!query.is_null(3))
+            person.threshold = static_cast<float>(query.real(3));
+        person.attributes = query.text(4);
         if (person.id.empty() || person.id.size() > kMaxPersonIdBytes ||
             person.label.size() > kMaxTextBytes || person.faces < 0 ||
+            person.attributes.size() > kMaxAttributesBytes ||
+            (person.threshold &&
+             !(std::isfinite(*person.threshold) && *person.threshold >= 0)) ||
             people.size() > static_cast<std::size_t>(kMaxFaces)) {
             query.reset();
-            return damaged_gallery(db, "a person's id or label is empty or too long");
+            return damaged_gallery(db, "what it says of a person is not possible");
         }
     }
 }
@@ -109,9 +115,84 @@ Result<EnrolledFace> read_face(const SqliteDb &db, const SqliteStatements &state
     return face;
 }
 
+/// Damaged or hostile pages can show one row many times: no more can be there than the file
+/// holds.
+Result<std::int64_t> most_embeddings(SqliteDb &db, int dims) {
+    const auto pages = db.query_integer("PRAGMA page_count");
+    const auto page_bytes = db.query_integer("PRAGMA page_size");
+    if (!pages || !page_bytes)
+        return damaged_gallery(db, "its size cannot be read");
+    const std::int64_t row_bytes = std::int64_t{dims} * 4;
+    return std::min(
+        {*pages * *page_bytes / row_bytes, kMaxSnapshotBytes / row_bytes, kMaxFaces});
+}
+
+/// The negative in the row that the statement stands at.
+Result<NegativeFace> read_negative(const SqliteDb &db, const SqliteStatements &statements,
+                                   int dims) {
+    const SqliteStatement &query = statements.load_negatives;
+    NegativeFace negative;
+    negative.negative_id = query.integer(0);
+    const std::string name = "negative " + std::to_string(negative.negative_id);
+    negative.person_id = query.text(2);
+    if (!query.is_null(1) && negative.person_id.empty())
+        return damaged_gallery(db, name + " belongs to nobody");
+    const std::span<const std::uint8_t> bytes = query.blob(3);
+    if (bytes.size() != static_cast<std::size_t>(dims) * 4)
+        return damaged_gallery(db, name + " has an embedding of another size");
+    negative.embedding = from_little_endian(bytes);
+    for (const float value : negative.embedding)
+        if (!std::isfinite(value))
+            return damaged_gallery(db, name + " has a value that is not finite");
+    return negative;
+}
+
+Result<void> read_thresholds(SqliteDb &db, SqliteStatements &statements,
+                             GallerySnapshot &snapshot) {
+    SqliteStatement &query = statements.load_thresholds;
+    for (;;) {
+        const auto row = query.step();
+        if (!row)
+            return row.error();
+        if (!*row)
+            return {};
+        const auto threshold = static_cast<float>(query.real(1));
+        if (!std::isfinite(threshold) || threshold < 0 ||
+            snapshot.thresholds.size() > static_cast<std::size_t>(kMaxFaces)) {
+            query.reset();
+            return damaged_gallery(db, "a person's threshold is not a distance");
+        }
+        snapshot.thresholds.emplace(query.text(0), threshold);
+    }
+}
+
+/// What the matcher needs besides faces.
+Result<void> read_decision_aids(SqliteDb &db, SqliteStatements &statements,
+                                std::int64_t stamp_key, GallerySnapshot &snapshot) {
+    SPHERE_TRY(read_thresholds(db, statements, snapshot));
+    SqliteStatement &query = statements.load_negatives;
+    query.bind(1, stamp_key);
+    for (;;) {
+        const auto row = query.step();
+        if (!row)
+            return row.error();
+        if (!*row)
+            return {};
+        auto negative = snapshot.negatives.size() < kMaxNegatives
+                            ? read_negative(db, statements, snapshot.stamp->dims)
+                            : damaged_gallery(db, "it shows more negatives than it can hold");
+        if (!negative) {
+            query.reset();
+            return negative.error();
+        }
+        snapshot.negatives.push_back(std::move(*negative));
+    }
+}
+
 } // namespace
 
-Result<GallerySnapshot> read_gallery_snapshot(SqliteDb &db, SqliteStatements &statements) {
+Result<GallerySnapshot> read_gallery_snapshot(SqliteDb &db, SqliteStatements &statements,
+                                              PeopleKind kind) {
     // One transaction: the version and the rows are of the same moment.
     auto transaction = SqliteTransaction::begin(db, SqliteTransaction::Kind::Read);
     if (!transaction)
@@ -128,24 +209,21 @@ Result<GallerySnapshot> read_gallery_snapshot(SqliteDb &db, SqliteStatements &st
         return snapshot;
     snapshot.stamp = (*active)->stamp;
 
-    // Damaged or hostile pages can show one row many times: no more can be there than the file
-    // holds.
-    const auto pages = db.query_integer("PRAGMA page_count");
-    const auto page_bytes = db.query_integer("PRAGMA page_size");
-    if (!pages || !page_bytes)
-        return damaged_gallery(db, "its size cannot be read");
-    const std::int64_t row_bytes = std::int64_t{snapshot.stamp->dims} * 4;
-    const std::int64_t most =
-        std::min({*pages * *page_bytes / row_bytes, kMaxSnapshotBytes / row_bytes, kMaxFaces});
+    const auto most = most_embeddings(db, snapshot.stamp->dims);
+    if (!most)
+        return most.error();
+    if (kind == PeopleKind::People)
+        SPHERE_TRY(read_decision_aids(db, statements, (*active)->key, snapshot));
     SqliteStatement &query = statements.load;
     query.bind(1, (*active)->key);
+    query.bind(2, std::int64_t{kind == PeopleKind::Strangers});
     for (;;) {
         const auto row = query.step();
         if (!row)
             return row.error();
         if (!*row)
             return snapshot;
-        auto face = static_cast<std::int64_t>(snapshot.faces.size()) < most
+        auto face = static_cast<std::int64_t>(snapshot.faces.size()) < *most
                         ? read_face(db, statements, snapshot.stamp->dims)
                         : damaged_gallery(db, "it shows more embeddings than it can hold");
         if (!face) {

@@ -3,6 +3,7 @@
 // store.
 #pragma once
 
+#include "core/gallery/people_admin.h"
 #include "core/gallery/sqlite_statements.h"
 #include "core/gallery/store.h"
 
@@ -21,7 +22,15 @@ Result<std::int64_t> read_gallery_version(SqliteDb &db, SqliteStatements &statem
 Result<std::optional<StoredStamp>> read_active_stamp(SqliteDb &db,
                                                      SqliteStatements &statements);
 Result<std::vector<Person>> read_gallery_people(SqliteDb &db, SqliteStatements &statements);
+
+enum class PeopleKind : std::uint8_t { People, Strangers };
 /// In a transaction of its own: version and rows are of one moment.
-Result<GallerySnapshot> read_gallery_snapshot(SqliteDb &db, SqliteStatements &statements);
+Result<GallerySnapshot> read_gallery_snapshot(SqliteDb &db, SqliteStatements &statements,
+                                              PeopleKind kind);
+
+// For PeopleAdmin.
+Result<std::vector<FaceRecord>> read_gallery_faces(SqliteDb &db, SqliteStatements &statements,
+                                                   const std::string &person_id);
+Result<GalleryNotes> read_gallery_notes(SqliteDb &db, int newest_audit_entries);
 
 } // namespace sphere

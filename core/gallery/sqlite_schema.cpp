@@ -55,6 +55,43 @@ CREATE TABLE embeddings (
 INSERT INTO gallery (id, version) VALUES (1, (abs(random()) >> 24) << 20);
 )sql";
 
+/// `stranger` is N of an "unknown-N", 0 for a person. `next_person` makes people's numbers as
+/// lasting as AUTOINCREMENT does those of faces: the audit table goes by them. It has no names:
+/// nothing of a removed person may stay.
+constexpr const char *kVersion2 = R"sql(
+ALTER TABLE gallery ADD COLUMN next_person INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE gallery ADD COLUMN next_stranger INTEGER NOT NULL DEFAULT 1;
+UPDATE gallery SET next_person = (SELECT coalesce(max(person), 0) + 1 FROM people);
+ALTER TABLE people ADD COLUMN threshold REAL;
+ALTER TABLE people ADD COLUMN stranger INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE faces ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE negatives (
+    negative INTEGER PRIMARY KEY AUTOINCREMENT,
+    person INTEGER REFERENCES people ON DELETE CASCADE,
+    stamp INTEGER NOT NULL REFERENCES stamps,
+    added_at INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    vector BLOB NOT NULL
+) STRICT;
+CREATE INDEX negatives_by_person ON negatives (person);
+CREATE TABLE visits (
+    visit INTEGER PRIMARY KEY AUTOINCREMENT,
+    person INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
+    camera TEXT NOT NULL,
+    first_seen INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL
+) STRICT;
+CREATE INDEX visits_by_person ON visits (person);
+CREATE TABLE audit (
+    entry INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    action TEXT NOT NULL,
+    person INTEGER,
+    detail TEXT NOT NULL
+) STRICT;
+)sql";
+
 struct Migration {
     std::int64_t to_version;
     const char *sql;
@@ -63,6 +100,7 @@ struct Migration {
 /// In order; each takes the version before it to its own. The first makes the tables.
 constexpr Migration kMigrations[] = {
     {1, kVersion1, "PRAGMA user_version = 1"},
+    {2, kVersion2, "PRAGMA user_version = 2"},
 };
 static_assert(kMigrations[std::size(kMigrations) - 1].to_version == kGallerySchemaVersion);
 

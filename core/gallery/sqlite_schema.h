@@ -8,7 +8,7 @@
 namespace sphere {
 
 inline constexpr std::int64_t kGalleryApplicationId = 0x53504852; ///< "SPHR"
-inline constexpr std::int64_t kGallerySchemaVersion = 1;
+inline constexpr std::int64_t kGallerySchemaVersion = 2;
 
 /// Looks at what `db` is and brings it to kGallerySchemaVersion: tables into an empty file
 /// (only if `may_create`), migrations into an older one. Errors: NotFound (empty and not to be

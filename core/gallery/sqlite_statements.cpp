@@ -23,7 +23,12 @@ Result<SqliteStatements> prepare_gallery_statements(SqliteDb &db) {
          "AND template = ?4 AND flip = ?5 AND dims = ?6"},
         {&SqliteStatements::use_stamp, "UPDATE gallery SET stamp = ?1 WHERE id = 1"},
         {&SqliteStatements::insert_person,
-         "INSERT INTO people (id, label) VALUES (?1, ?1) ON CONFLICT (id) DO NOTHING"},
+         "INSERT INTO people (person, id, label, stranger) VALUES (?1, ?2, ?2, ?3)"},
+        {&SqliteStatements::take_person_number,
+         "UPDATE gallery SET next_person = next_person + 1 WHERE id = 1 "
+         "RETURNING next_person - 1"},
+        {&SqliteStatements::insert_audit,
+         "INSERT INTO audit (at, user, action, person, detail) VALUES (?1, ?2, ?3, ?4, ?5)"},
         {&SqliteStatements::find_person, "SELECT person FROM people WHERE id = ?1"},
         {&SqliteStatements::insert_face,
          "INSERT INTO faces (person, added_at, source, quality_score, sharpness, brightness, "
@@ -32,21 +37,37 @@ Result<SqliteStatements> prepare_gallery_statements(SqliteDb &db) {
         {&SqliteStatements::insert_embedding,
          "INSERT INTO embeddings (face, stamp, vector) VALUES (?1, ?2, ?3)"},
         {&SqliteStatements::count_faces, "SELECT count(*) FROM faces"},
-        {&SqliteStatements::delete_person, "DELETE FROM people WHERE id = ?1"},
+        {&SqliteStatements::delete_person, "DELETE FROM people WHERE person = ?1"},
         {&SqliteStatements::drop_unused_stamp,
          "UPDATE gallery SET stamp = NULL WHERE NOT EXISTS "
-         "(SELECT 1 FROM embeddings WHERE embeddings.stamp = gallery.stamp)"},
+         "(SELECT 1 FROM embeddings WHERE embeddings.stamp = gallery.stamp) AND NOT EXISTS "
+         "(SELECT 1 FROM negatives WHERE negatives.stamp = gallery.stamp)"},
         {&SqliteStatements::delete_unused_stamps,
-         "DELETE FROM stamps WHERE stamp NOT IN (SELECT stamp FROM embeddings)"},
+         "DELETE FROM stamps WHERE stamp NOT IN (SELECT stamp FROM embeddings) "
+         "AND stamp NOT IN (SELECT stamp FROM negatives)"},
         {&SqliteStatements::list_people,
-         "SELECT id, label, (SELECT count(*) FROM faces WHERE faces.person = people.person) "
-         "FROM people ORDER BY id"},
+         "SELECT id, label, (SELECT count(*) FROM faces WHERE faces.person = people.person), "
+         "threshold, attributes FROM people WHERE stranger = 0 ORDER BY id"},
+        {&SqliteStatements::load_thresholds,
+         "SELECT id, threshold FROM people WHERE threshold IS NOT NULL AND stranger = 0"},
+        {&SqliteStatements::load_negatives,
+         "SELECT n.negative, n.person, p.id, n.vector FROM negatives n "
+         "LEFT JOIN people p ON p.person = n.person WHERE n.stamp = ?1 ORDER BY n.negative"},
+        {&SqliteStatements::list_faces,
+         "SELECT f.face, p.id, f.source, f.added_at, f.quality_score, f.sharpness, "
+         "f.brightness, f.yaw_deg, f.pitch_deg, f.roll_deg, f.eye_distance_px, f.quarantined, "
+         "f.thumbnail_jpeg IS NOT NULL, EXISTS (SELECT 1 FROM embeddings e JOIN gallery g ON "
+         "g.stamp = e.stamp WHERE e.face = f.face) FROM faces f JOIN people p ON "
+         "p.person = f.person WHERE (?1 = '' AND p.stranger = 0) OR p.id = ?1 "
+         "ORDER BY p.id, f.face"},
         // Outer joins: an embedding without its face or person is damage, not to be passed
         // over.
         {&SqliteStatements::load, "SELECT e.face, p.id, p.label, e.vector FROM embeddings e "
                                   "LEFT JOIN faces f ON f.face = e.face "
                                   "LEFT JOIN people p ON p.person = f.person "
-                                  "WHERE e.stamp = ?1 ORDER BY e.face"},
+                                  "WHERE e.stamp = ?1 AND coalesce(f.quarantined, 0) = 0 "
+                                  "AND (p.person IS NULL OR (p.stranger > 0) = ?2) "
+                                  "ORDER BY e.face"},
     };
     SqliteStatements statements;
     for (const Row &row : kRows) {

@@ -12,6 +12,8 @@ struct SqliteStatements {
     SqliteStatement version, bump, active_stamp, insert_stamp, find_stamp, use_stamp;
     SqliteStatement insert_person, find_person, insert_face, insert_embedding, count_faces;
     SqliteStatement delete_person, drop_unused_stamp, delete_unused_stamps, list_people, load;
+    SqliteStatement load_thresholds, load_negatives, list_faces, take_person_number,
+        insert_audit;
 };
 
 Result<SqliteStatements> prepare_gallery_statements(SqliteDb &db);

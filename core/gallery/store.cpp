@@ -2,6 +2,8 @@
 // The table of gallery backends.
 #include "core/gallery/store.h"
 
+#include "core/gallery/people_admin.h"
+#include "core/gallery/sqlite_admin.h"
 #include "core/gallery/sqlite_store.h"
 
 #include <string_view>
@@ -9,40 +11,65 @@
 namespace sphere {
 namespace {
 
-Result<std::unique_ptr<Store>> no_postgres(const std::string &, OpenMode) {
+Error no_postgres() {
     return fail(Errc::Unsupported,
                 "galleries in PostgreSQL are not in this build (built without postgres): use "
                 "sqlite:PATH");
+}
+Result<std::unique_ptr<Store>> no_postgres_store(const std::string &, OpenMode) {
+    return no_postgres();
+}
+Result<std::unique_ptr<PeopleAdmin>> no_postgres_admin(const std::string &) {
+    return no_postgres();
 }
 
 struct StoreBackend {
     std::string_view prefix;
     bool strip; ///< the factory gets what follows the prefix
     Result<std::unique_ptr<Store>> (*open)(const std::string &location, OpenMode mode);
+    Result<std::unique_ptr<PeopleAdmin>> (*open_admin)(const std::string &location);
 };
 constexpr StoreBackend kStoreBackends[] = {
-    {"sqlite:", true, &open_sqlite_store},
-    {"postgresql://", false, &no_postgres},
-    {"postgres://", false, &no_postgres},
-    {"", false, &open_sqlite_store}, // a bare path
+    {"sqlite:", true, &open_sqlite_store, &open_sqlite_admin},
+    {"postgresql://", false, &no_postgres_store, &no_postgres_admin},
+    {"postgres://", false, &no_postgres_store, &no_postgres_admin},
+    {"", false, &open_sqlite_store, &open_sqlite_admin}, // a bare path
 };
 
-} // namespace
+struct Place {
+    const StoreBackend *backend = nullptr;
+    std::string rest; ///< what the backend gets
+};
 
-Result<std::unique_ptr<Store>> open_store(const std::string &location, OpenMode mode) {
+Result<Place> find_place(const std::string &location) {
     for (const StoreBackend &backend : kStoreBackends) {
         if (!std::string_view(location).starts_with(backend.prefix))
             continue;
-        const std::string rest =
-            backend.strip ? location.substr(backend.prefix.size()) : location;
+        std::string rest = backend.strip ? location.substr(backend.prefix.size()) : location;
         if (rest.empty() || rest.find('\0') != std::string::npos)
             return fail(
                 Errc::InvalidArgument,
                 "no gallery is named: give a path, and make the gallery with: spherectl "
                 "enrol --gallery PATH --id NAME IMAGE...");
-        return backend.open(rest, mode);
+        return Place{&backend, std::move(rest)};
     }
     return fail(Errc::Internal, "no backend for gallery ", location);
+}
+
+} // namespace
+
+Result<std::unique_ptr<Store>> open_store(const std::string &location, OpenMode mode) {
+    auto place = find_place(location);
+    if (!place)
+        return std::move(place).error();
+    return place->backend->open(place->rest, mode);
+}
+
+Result<std::unique_ptr<PeopleAdmin>> open_people_admin(const std::string &location) {
+    auto place = find_place(location);
+    if (!place)
+        return std::move(place).error();
+    return place->backend->open_admin(place->rest);
 }
 
 } // namespace sphere

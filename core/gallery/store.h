@@ -29,6 +29,7 @@ struct Enrolment {
     std::optional<Quality> quality;
     std::vector<float> embedding;             ///< raw, stamp.dims values, all finite
     std::vector<std::uint8_t> thumbnail_jpeg; ///< empty = none kept
+    std::int64_t added_at_ms = 0;             ///< Unix time; 0: now
 };
 
 struct EnrolledFace {

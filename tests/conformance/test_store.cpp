@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What every Store must do. What only a file can do is in test_sqlite_store.cpp.
-#include "tests/conformance/fakes.h"
-#include "tests/support/gallery_testing.h"
+#include "tests/conformance/places.h"
 
 #include <limits>
 #include <set>
@@ -10,40 +9,15 @@
 namespace sphere::testing {
 namespace {
 
-/// One gallery that can be opened several times.
-class Place {
-  public:
-    virtual ~Place() = default;
-    virtual std::unique_ptr<Store> open() = 0;
-};
-
-class SqlitePlace final : public Place {
-  public:
-    std::unique_ptr<Store> open() override {
-        auto store = open_store("sqlite:" + (dir_ / "g.gallery"), OpenMode::CreateIfMissing);
-        EXPECT_TRUE(store.ok()) << store.error().message;
-        return std::move(*store);
-    }
-
-  private:
-    TempDir dir_;
-};
-
-class FakePlace final : public Place {
-  public:
-    std::unique_ptr<Store> open() override { return std::make_unique<FakeStore>(gallery_); }
-
-  private:
-    std::shared_ptr<FakeGallery> gallery_ = std::make_shared<FakeGallery>();
-};
-
-struct StoreCase {
-    const char *name;
-    std::unique_ptr<Place> (*make)();
-};
-
-class StoreConformance : public ::testing::TestWithParam<StoreCase> {
+class StoreConformance : public ::testing::TestWithParam<PlaceCase> {
   protected:
+    void SetUp() override {
+        place_ = GetParam().make();
+        if (const std::string why = place_->unavailable(); !why.empty())
+            GTEST_SKIP() << why;
+        store_ = place_->open();
+        ASSERT_TRUE(store_);
+    }
     void expect_unchanged(const GallerySnapshot &before) {
         const auto after = store_->load();
         ASSERT_TRUE(after.ok());
@@ -51,8 +25,8 @@ class StoreConformance : public ::testing::TestWithParam<StoreCase> {
         EXPECT_EQ(after->stamp, before.stamp);
         EXPECT_EQ(after->faces.size(), before.faces.size());
     }
-    std::unique_ptr<Place> place_ = GetParam().make();
-    std::unique_ptr<Store> store_ = place_->open();
+    std::unique_ptr<Place> place_;
+    std::unique_ptr<Store> store_;
 };
 
 TEST_P(StoreConformance, NewOneIsEmpty) {
@@ -241,12 +215,8 @@ TEST_P(StoreConformance, ManyThreadsOnOneStore) {
     EXPECT_EQ(store_->load()->faces.size(), 40u);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, StoreConformance,
-    ::testing::Values(StoreCase{"sqlite",
-                                [] { return std::unique_ptr<Place>(new SqlitePlace); }},
-                      StoreCase{"fake", [] { return std::unique_ptr<Place>(new FakePlace); }}),
-    [](const auto &info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, StoreConformance, ::testing::ValuesIn(store_places()),
+                         [](const auto &info) { return std::string(info.param.name); });
 
 } // namespace
 } // namespace sphere::testing

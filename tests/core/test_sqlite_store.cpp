@@ -181,7 +181,7 @@ TEST_F(SqliteStoreTest, ANewerFormatIsRefusedNamingBothAndLeftAlone) {
         const Error error = refusal(mode);
         EXPECT_EQ(error.code, Errc::Unsupported);
         EXPECT_NE(error.message.find("version 7"), std::string::npos) << error.message;
-        EXPECT_NE(error.message.find("up to 1"), std::string::npos) << error.message;
+        EXPECT_NE(error.message.find("up to 2"), std::string::npos) << error.message;
         EXPECT_TRUE(read_bytes(path_) == before) << path_ << " was changed";
     }
     sql(path_, "PRAGMA user_version = 0");
@@ -192,7 +192,7 @@ TEST_F(SqliteStoreTest, TheFileSaysWhatItIs) {
     make();
     const std::string bytes = read_bytes(path_);
     EXPECT_EQ(bytes.substr(68, 4), "SPHR"); // application_id, SQLite file format 1.3
-    EXPECT_EQ(bytes.substr(60, 4), std::string("\0\0\0\1", 4));
+    EXPECT_EQ(bytes.substr(60, 4), std::string("\0\0\0\2", 4));
     EXPECT_EQ(bytes.substr(18, 2), "\2\2"); // write-ahead log
 }
 

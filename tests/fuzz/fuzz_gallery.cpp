@@ -2,6 +2,7 @@
 // libFuzzer: any bytes as a gallery file. Opening, reading and writing must end in a value or
 // an Error, and what is loaded must be what its stamp says.
 #include "core/base/log.h"
+#include "core/gallery/people_admin.h"
 #include "core/gallery/store.h"
 
 #include <cmath>
@@ -62,6 +63,18 @@ void use(sphere::Store &store) {
         (void)store.remove_person(snapshot->faces.front().person_id);
 }
 
+void look_after(sphere::PeopleAdmin &admin) {
+    (void)admin.notes(10);
+    (void)admin.load_strangers();
+    const auto faces = admin.list_faces("");
+    if (!faces || faces->empty())
+        return;
+    (void)admin.thumbnail(faces->front().face_id);
+    (void)admin.apply({sphere::QuarantineFaces{{faces->front().face_id}, true},
+                       sphere::RenamePerson{faces->front().person_id, "fuzz two"},
+                       sphere::ExpireStrangers{1, 1}});
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
@@ -76,6 +89,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     require(file != nullptr);
     require(std::fwrite(data, 1, size, file) == size);
     std::fclose(file);
+    if (auto admin = sphere::open_people_admin(path))
+        look_after(**admin);
     if (auto store = sphere::open_store(path, sphere::OpenMode::Existing))
         use(**store);
     return 0;

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Where the galleries of the store suites are: a file, a server, memory.
+#pragma once
+
+#include "core/gallery/people_admin.h"
+#include "tests/conformance/fakes.h"
+#include "tests/support/gallery_testing.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sphere::testing {
+
+/// One gallery that can be opened several times.
+class Place {
+  public:
+    virtual ~Place() = default;
+    /// Why it cannot be had on this machine, or empty.
+    virtual std::string unavailable() { return {}; }
+    virtual std::unique_ptr<Store> open() = 0;
+    virtual std::unique_ptr<PeopleAdmin> open_admin() { return nullptr; }
+};
+
+/// By location.
+class LocatedPlace : public Place {
+  public:
+    std::unique_ptr<Store> open() override {
+        auto store = open_store(location(), OpenMode::CreateIfMissing);
+        EXPECT_TRUE(store.ok()) << store.error().message;
+        return store ? std::move(*store) : nullptr;
+    }
+    std::unique_ptr<PeopleAdmin> open_admin() override {
+        auto admin = open_people_admin(location());
+        EXPECT_TRUE(admin.ok()) << admin.error().message;
+        return admin ? std::move(*admin) : nullptr;
+    }
+
+  private:
+    virtual std::string location() = 0;
+};
+
+class SqlitePlace final : public LocatedPlace {
+    std::string location() override { return "sqlite:" + (dir_ / "g.gallery"); }
+    TempDir dir_;
+};
+
+class FakePlace final : public Place {
+  public:
+    std::unique_ptr<Store> open() override { return std::make_unique<FakeStore>(gallery_); }
+
+  private:
+    std::shared_ptr<FakeGallery> gallery_ = std::make_shared<FakeGallery>();
+};
+
+struct PlaceCase {
+    const char *name;
+    std::unique_ptr<Place> (*make)();
+};
+
+inline std::vector<PlaceCase> admin_places() {
+    return {{"sqlite", [] { return std::unique_ptr<Place>(new SqlitePlace); }}};
+}
+inline std::vector<PlaceCase> store_places() {
+    auto places = admin_places();
+    places.push_back({"fake", [] { return std::unique_ptr<Place>(new FakePlace); }});
+    return places;
+}
+
+} // namespace sphere::testing
