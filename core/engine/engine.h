@@ -58,7 +58,8 @@ class Engine {
     /// Backend name, e.g. "opencv".
     virtual const char *name() const = 0;
 
-    /// Largest batch that one run() takes to advantage; 1 where the file bakes it.
+    /// Largest batch that one run() takes to advantage. Above 1 a run() takes several pictures
+    /// even where the descriptor says that the file bakes batch 1.
     virtual int preferred_batch() const = 0;
 };
 

@@ -75,9 +75,11 @@ Result<std::vector<Embedding>> Embedder::embed(std::span<const Image *const> cro
             return fail(Errc::InvalidArgument, "A crop of ", crop->width, "x", crop->height,
                         " does not fit template ", template_.name, ".");
     const std::size_t views = flip_ == FlipMode::None ? 1 : 2; // pictures a crop
-    const int most = model_.descriptor.batch == 1 ? 1
-                     : batch_size > 0             ? std::min(batch_size, kMaxBatch)
-                                                  : engine_->preferred_batch();
+    // A file may bake batch 1; there are engines that do not mind.
+    const bool singly = model_.descriptor.batch == 1 && engine_->preferred_batch() == 1;
+    const int most = singly           ? 1
+                     : batch_size > 0 ? std::min(batch_size, kMaxBatch)
+                                      : engine_->preferred_batch();
     std::vector<float> raw; // views x dims numbers a crop
     const auto dims = static_cast<std::size_t>(model_.descriptor.dims);
     raw.reserve(crops.size() * views * dims);

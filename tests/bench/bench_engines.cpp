@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ms a run of each network by each engine: the median and the best of many, side by side.
+// ms a picture of each network by each engine: the median and the best of many, side by side,
+// and the median of the ratios to the first engine within a round.
 //   bench_engines [--threads N] [--batch N] [--runs N] MODEL...
 // MODEL is a descriptor's name, or PROTOTXT:CAFFEMODEL for SphereFace's input.
 #include "core/engine/engine.h"
@@ -91,15 +92,16 @@ void bench(const std::string &name, const Options &options) {
             if (i >= 0) // the first ones warm up
                 contender.ms.push_back(ms / options.batch);
         }
-    double reference = 0;
-    for (Contender &contender : contenders) {
-        std::sort(contender.ms.begin(), contender.ms.end());
-        const double median = contender.ms[contender.ms.size() / 2];
-        reference = reference > 0 ? reference : median;
+    for (const Contender &contender : contenders) {
+        std::vector<double> ms = contender.ms, ratios;
+        for (std::size_t i = 0; i < ms.size(); ++i)
+            ratios.push_back(contenders[0].ms[i] / ms[i]);
+        std::sort(ms.begin(), ms.end());
+        std::sort(ratios.begin(), ratios.end());
         std::printf("%-14s %-12s batch %d, threads %d: median %8.3f ms, best %8.3f ms, "
                     "%5.2fx\n",
                     model.descriptor.name.c_str(), contender.title, options.batch,
-                    options.threads, median, contender.ms.front(), reference / median);
+                    options.threads, ms[ms.size() / 2], ms.front(), ratios[ratios.size() / 2]);
     }
 }
 

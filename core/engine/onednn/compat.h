@@ -4,6 +4,7 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <string_view>
 #include <vector>
 
 namespace sphere::onednn::compat {
@@ -20,14 +21,29 @@ inline void append_eltwise(dnnl::post_ops &ops, dnnl::algorithm kind, float a, f
 #endif
 }
 
+#if DNNL_VERSION_MAJOR >= 3
+inline DnnlDims dims_of(const Md &md) {
+    return md.get_dims();
+}
+inline dnnl::memory::data_type type_of(const Md &md) {
+    return md.get_data_type();
+}
+#else
+inline DnnlDims dims_of(const Md &md) {
+    return md.dims();
+}
+inline dnnl::memory::data_type type_of(const Md &md) {
+    return md.data_type();
+}
+#endif
+
 struct Window {
     DnnlDims kernel, strides, dilations, begin, end;
 };
 
-inline auto convolution(const dnnl::engine &engine, const Md &src, const Md &weights,
-                        const Md &bias, const Md &dst, const Window &w,
+inline auto convolution(const dnnl::engine &engine, dnnl::algorithm kind, const Md &src,
+                        const Md &weights, const Md &bias, const Md &dst, const Window &w,
                         const dnnl::primitive_attr &attr) {
-    const auto kind = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl::convolution_forward::primitive_desc(engine, kForward, kind, src, weights, bias,
                                                      dst, w.strides, w.dilations, w.begin,
@@ -37,6 +53,32 @@ inline auto convolution(const dnnl::engine &engine, const Md &src, const Md &wei
         {kForward, kind, src, weights, bias, dst, w.strides, w.dilations, w.begin, w.end}, attr,
         engine);
 #endif
+}
+
+/// Winograd's convolution: in tiles of 4x4, or of 2x2 if `small_tiles`, where the library has
+/// both. (Its next_impl() reads the description anew, which must therefore still be there.)
+inline auto winograd(const dnnl::engine &engine, const Md &src, const Md &weights,
+                     const Md &bias, const Md &dst, const Window &w,
+                     const dnnl::primitive_attr &attr, bool small_tiles) {
+    using Forward = dnnl::convolution_forward;
+    const auto kind = dnnl::algorithm::convolution_winograd;
+#if DNNL_VERSION_MAJOR >= 3
+    const auto make = [&] {
+        return Forward::primitive_desc(engine, kForward, kind, src, weights, bias, dst,
+                                       w.strides, w.dilations, w.begin, w.end, attr);
+    };
+#else
+    const Forward::desc desc(kForward, kind, src, weights, bias, dst, w.strides, w.dilations,
+                             w.begin, w.end);
+    const auto make = [&] { return Forward::primitive_desc(desc, attr, engine); };
+#endif
+    Forward::primitive_desc pd = make();
+    do {
+        const std::string_view name = pd.impl_info_str();
+        if (small_tiles == (name.find("2x3") != std::string_view::npos))
+            return pd;
+    } while (pd.next_impl());
+    return make();
 }
 
 inline auto inner_product(const dnnl::engine &engine, const Md &src, const Md &weights,

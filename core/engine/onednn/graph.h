@@ -61,7 +61,7 @@ struct Node {
     std::map<std::string, float> floats;
     std::map<std::string, std::string> texts;
     std::vector<PostOp> post; ///< Conv only; filled by the passes
-    int addend = -1;          ///< value of PostOp::Kind::Sum
+    int addend = -1;          ///< value of PostOp::Kind::Sum; of a PRelu: added to its result
 
     std::int64_t integer(const char *key, std::int64_t fallback) const;
     Dims list(const char *key, Dims fallback) const;

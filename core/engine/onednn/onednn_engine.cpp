@@ -2,173 +2,27 @@
 // The engine on oneDNN: reads the files, keeps a plan for each shape of input that comes along.
 #include "core/base/log.h"
 #include "core/engine/backends.h"
+#include "core/engine/onednn/lanes.h"
 #include "core/engine/onednn/passes.h"
 #include "core/engine/onednn/plan.h"
+#include "core/engine/onednn/probe.h"
+#include "core/engine/onednn/thread_state.h"
 
 #include <algorithm>
 #include <fstream>
 #include <list>
 #include <mutex>
 #include <optional>
-#if defined(__SSE2__)
-#include <xmmintrin.h>
-#endif
-
-// The library's own OpenMP runtime, if it is built on one: the number of threads is a property
-// of the thread that runs a primitive.
-extern "C" {
-__attribute__((weak)) void omp_set_num_threads(int);
-__attribute__((weak)) int omp_get_max_threads();
-}
 
 namespace sphere {
 namespace {
 
 using namespace onednn;
 
-constexpr std::size_t kMaxPlans = 12; ///< batches of 1 to 8 faces, and a few frame sizes
-constexpr int kPreferredBatch = 8;
+constexpr std::size_t kMaxPlans = 12;     ///< of a lane: batches, and a few frame sizes
+constexpr std::int64_t kLargestPiece = 8; ///< pictures; a power of two
+constexpr int kMaxThreads = 64;
 constexpr std::size_t kKeepFloats = 4096; ///< larger constants go once they are in the store
-
-class ThreadCount {
-  public:
-    explicit ThreadCount(int threads) {
-        if (threads <= 0 || omp_set_num_threads == nullptr || omp_get_max_threads == nullptr)
-            return;
-        before_ = omp_get_max_threads();
-        omp_set_num_threads(threads);
-    }
-    ~ThreadCount() {
-        if (before_ > 0)
-            omp_set_num_threads(before_);
-    }
-    ThreadCount(const ThreadCount &) = delete;
-    ThreadCount &operator=(const ThreadCount &) = delete;
-
-  private:
-    int before_ = 0;
-};
-
-// Denormal numbers count as zero while a network runs; threads that it starts inherit this.
-class FlushDenormals {
-  public:
-#if defined(__SSE2__)
-    FlushDenormals() {
-        _mm_setcsr(before_ | 0x8040);
-    } // flush to zero, denormals are zero
-    ~FlushDenormals() {
-        _mm_setcsr(before_);
-    }
-#else
-    FlushDenormals() = default;
-#endif
-    FlushDenormals(const FlushDenormals &) = delete;
-    FlushDenormals &operator=(const FlushDenormals &) = delete;
-
-  private:
-#if defined(__SSE2__)
-    unsigned before_ = _mm_getcsr();
-#endif
-};
-
-class OnednnEngine final : public Engine {
-  public:
-    OnednnEngine(Graph graph, const ModelDescriptor &descriptor, int threads, bool bf16)
-        : engine_(dnnl::engine::kind::cpu, 0), weights_(engine_), graph_(std::move(graph)),
-          descriptor_(descriptor), threads_(threads), bf16_(bf16) {}
-
-    Result<void> run(const sphere::Tensor &input,
-                     std::vector<sphere::Tensor> &outputs) override {
-        SPHERE_TRY(check_input(descriptor_, input));
-        try {
-            const std::lock_guard lock(mutex_);
-            const ThreadCount threads(threads_);
-            const FlushDenormals flush;
-            auto plan = plan_for(input.shape);
-            if (!plan)
-                return std::move(plan).error();
-            (*plan)->run(input.data.data(), outputs);
-            return {};
-        } catch (const std::exception &exception) {
-            return fail(Errc::Engine, graph_.path, ": oneDNN cannot run the network on ",
-                        shape_text(input.shape), ": ", exception.what());
-        }
-    }
-    const char *name() const override { return "onednn"; }
-    int preferred_batch() const override {
-        return descriptor_.batch == 1 ? 1 : kPreferredBatch;
-    }
-
-    /// A network that does not fit its descriptor fails here, not at the first frame.
-    Result<void> try_out() {
-        const int channels = descriptor_.input.norm.order == ChannelOrder::Gray ? 1 : 3;
-        sphere::Tensor zeros;
-        zeros.reset({1, channels, descriptor_.input.height, descriptor_.input.width});
-        std::vector<sphere::Tensor> outputs;
-        SPHERE_TRY(run(zeros, outputs));
-        release_weights();
-        return {};
-    }
-
-  private:
-    struct Planned {
-        Dims shape;
-        std::unique_ptr<Plan> plan;
-    };
-
-    // The latest first; the one that has waited longest goes.
-    Result<Plan *> plan_for(const Dims &shape) {
-        for (auto planned = plans_.begin(); planned != plans_.end(); ++planned)
-            if (planned->shape == shape) {
-                plans_.splice(plans_.begin(), plans_, planned);
-                return plans_.front().plan.get();
-            }
-        auto made = Plan::make(graph_, shape, bf16_, engine_, weights_);
-        if (!made)
-            return std::move(made).error();
-        SPHERE_TRY(check_outputs(**made, shape[0]));
-        if (plans_.size() >= kMaxPlans)
-            plans_.pop_back();
-        plans_.push_front({shape, std::move(*made)});
-        return plans_.front().plan.get();
-    }
-
-    // One row a picture, and as many numbers as the descriptor says of an embedding.
-    Result<void> check_outputs(const Plan &plan, std::int64_t batch) const {
-        const bool embeds = descriptor_.task == ModelTask::Embed;
-        for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
-            const Dims &dims = plan.output_dims(i);
-            if (dims.empty() || dims[0] != batch ||
-                (embeds && count_elements(dims) != batch * descriptor_.dims))
-                return fail(Errc::Mismatch, graph_.path, ": output ",
-                            graph_.values[static_cast<std::size_t>(graph_.outputs[i])].name,
-                            " is ", shape_text(dims), " where ",
-                            embeds ? shape_text({batch, descriptor_.dims})
-                                   : std::to_string(batch) + " rows",
-                            " are expected: correct `dims` or `batch` in ", descriptor_.path,
-                            ".");
-        }
-        return {};
-    }
-
-    // The store has them in the layout that is used; the file's order is not needed again.
-    void release_weights() {
-        for (std::size_t i = 0; i < graph_.values.size(); ++i) {
-            std::vector<float> &floats = graph_.values[i].constant.floats;
-            if (floats.size() >= kKeepFloats && weights_.holds(static_cast<int>(i)))
-                std::vector<float>().swap(floats);
-        }
-    }
-
-    std::mutex mutex_; ///< a plan holds its activations: one run at a time
-    dnnl::engine engine_;
-    WeightStore weights_;
-    Graph graph_;
-    const ModelDescriptor descriptor_;
-    std::list<Planned> plans_;
-    int threads_;
-    bool bf16_;
-};
 
 Result<std::string> read_file(const std::string &path) {
     std::ifstream file(path, std::ios::binary | std::ios::ate);
@@ -197,8 +51,195 @@ Result<Graph> read_graph(const ResolvedModel &model) {
     return read_caffe(*prototxt, *weights, path);
 }
 
-bool cpu_has_bf16() {
-    return __builtin_cpu_supports("avx512bf16") != 0;
+Result<Graph> load_graph(const ResolvedModel &model) {
+    auto graph = read_graph(model);
+    if (!graph)
+        return std::move(graph).error();
+    SPHERE_TRY(select_outputs(*graph, model.descriptor.outputs));
+    SPHERE_TRY(simplify(*graph));
+    return graph;
+}
+
+class OnednnEngine final : public Engine {
+  public:
+    OnednnEngine(Graph graph, const ResolvedModel &model, int threads,
+                 const PlanSettings &settings)
+        : engine_(dnnl::engine::kind::cpu, 0), weights_(engine_), graph_(std::move(graph)),
+          model_(model), settings_(settings), lanes_(threads),
+          plans_(static_cast<std::size_t>(threads)) {
+        model_.descriptor.batch = 0; // whatever the exporter baked: shapes are inferred anew
+    }
+
+    Result<void> run(const sphere::Tensor &input,
+                     std::vector<sphere::Tensor> &outputs) override {
+        SPHERE_TRY(check_input(model_.descriptor, input));
+        try {
+            const std::lock_guard lock(mutex_);
+            return run_pieces(input, outputs);
+        } catch (const std::exception &exception) {
+            return fail(Errc::Engine, graph_.path, ": oneDNN cannot run the network on ",
+                        shape_text(input.shape), ": ", exception.what());
+        }
+    }
+    const char *name() const override { return "onednn"; }
+    int preferred_batch() const override { return kLargestPiece * lanes_.count(); }
+
+    /// A network that does not fit its descriptor fails here, not at the first frame.
+    Result<void> try_out() {
+        const ModelInput &in = model_.descriptor.input;
+        sphere::Tensor zeros;
+        zeros.reset({1, in.norm.order == ChannelOrder::Gray ? 1 : 3, in.height, in.width});
+        std::vector<sphere::Tensor> outputs;
+        return run(zeros, outputs);
+    }
+
+  private:
+    struct Planned {
+        Dims shape;
+        int threads;
+        std::unique_ptr<Plan> plan;
+    };
+    using Plans = std::list<Planned>; ///< the latest first
+
+    struct Piece {
+        std::int64_t first, count; ///< pictures
+        Plan *plan;
+    };
+
+    // A batch goes in pieces of a few sizes, so that there are few plans; the pieces of one
+    // lane are consecutive entries with the same remainder. A single picture takes all threads.
+    Result<void> run_pieces(const sphere::Tensor &input, std::vector<sphere::Tensor> &outputs) {
+        const std::int64_t batch = input.shape[0], lanes = lanes_.count();
+        const std::int64_t share = (batch + lanes - 1) / lanes;
+        std::vector<Piece> pieces;
+        Dims shape(input.shape.begin(), input.shape.end());
+        for (std::int64_t done = 0; done < batch; done += pieces.back().count) {
+            shape[0] = kLargestPiece;
+            while (shape[0] > std::min(share, batch - done))
+                shape[0] /= 2;
+            const std::size_t lane = pieces.size() % static_cast<std::size_t>(lanes);
+            auto plan = plan_for(plans_[lane], shape, batch == 1 ? lanes_.count() : 1);
+            if (!plan)
+                return std::move(plan).error();
+            pieces.push_back({done, shape[0], *plan});
+        }
+        release_weights();
+        size_outputs(pieces[0], batch, outputs);
+        if (pieces.size() == 1)
+            return run_piece(pieces[0], lanes_.count(), input, outputs);
+        std::vector<Result<void>> results(static_cast<std::size_t>(lanes));
+        lanes_.run([&](int lane) {
+            const auto at = static_cast<std::size_t>(lane);
+            for (std::size_t i = at; i < pieces.size() && results[at]; i += results.size())
+                results[at] = run_piece(pieces[i], 1, input, outputs);
+        });
+        for (Result<void> &result : results)
+            if (!result)
+                return result;
+        return {};
+    }
+
+    static void size_outputs(const Piece &piece, std::int64_t batch,
+                             std::vector<sphere::Tensor> &outputs) {
+        outputs.resize(piece.plan->output_count());
+        for (std::size_t i = 0; i < outputs.size(); ++i) {
+            Dims dims = piece.plan->output_dims(i);
+            dims[0] = dims[0] / piece.count * batch;
+            outputs[i].reset(std::move(dims));
+        }
+    }
+
+    Result<void> run_piece(const Piece &piece, int threads, const sphere::Tensor &input,
+                           std::vector<sphere::Tensor> &outputs) const {
+        try {
+            const ThreadCount count(threads);
+            const FlushDenormals flush;
+            const auto at = [&](const sphere::Tensor &tensor) {
+                return piece.first * (tensor.elements() / input.shape[0]);
+            };
+            std::vector<float *> to;
+            to.reserve(outputs.size());
+            for (sphere::Tensor &output : outputs)
+                to.push_back(output.data.data() + at(output));
+            piece.plan->run(input.data.data() + at(input), to);
+            return {};
+        } catch (const std::exception &exception) { // must not leave a lane's thread
+            return fail(Errc::Engine, graph_.path, ": oneDNN cannot run the network on ",
+                        shape_text(input.shape), ": ", exception.what());
+        }
+    }
+
+    // The plan that has waited longest goes.
+    Result<Plan *> plan_for(Plans &plans, const Dims &shape, int threads) {
+        for (auto planned = plans.begin(); planned != plans.end(); ++planned)
+            if (planned->shape == shape && planned->threads == threads) {
+                plans.splice(plans.begin(), plans, planned);
+                return plans.front().plan.get();
+            }
+        if (released_) { // for layouts that this shape may need
+            auto graph = load_graph(model_);
+            if (!graph)
+                return std::move(graph).error();
+            graph_ = std::move(*graph);
+            released_ = false;
+        }
+        const ThreadCount count(threads); // primitives are made for so many
+        auto made = Plan::make(graph_, shape, settings_, engine_, weights_);
+        if (!made)
+            return std::move(made).error();
+        SPHERE_TRY(check_outputs(**made, shape[0]));
+        if (plans.size() >= kMaxPlans)
+            plans.pop_back();
+        plans.push_front({shape, threads, std::move(*made)});
+        return plans.front().plan.get();
+    }
+
+    // One row a picture, and as many numbers as the descriptor says of an embedding.
+    Result<void> check_outputs(const Plan &plan, std::int64_t batch) const {
+        const ModelDescriptor &descriptor = model_.descriptor;
+        const bool embeds = descriptor.task == ModelTask::Embed;
+        for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
+            const Dims &dims = plan.output_dims(i);
+            if (dims.empty() || dims[0] != batch ||
+                (embeds && count_elements(dims) != batch * descriptor.dims))
+                return fail(Errc::Mismatch, graph_.path, ": output ",
+                            graph_.values[static_cast<std::size_t>(graph_.outputs[i])].name,
+                            " is ", shape_text(dims), " where ",
+                            embeds ? shape_text({batch, descriptor.dims})
+                                   : std::to_string(batch) + " rows",
+                            " are expected: correct `dims` or `batch` in ", descriptor.path,
+                            ".");
+        }
+        return {};
+    }
+
+    // The store has them in the layout that is used; another shape reads the file again.
+    void release_weights() {
+        if (released_)
+            return;
+        for (std::size_t i = 0; i < graph_.values.size(); ++i) {
+            std::vector<float> &floats = graph_.values[i].constant.floats;
+            if (floats.size() >= kKeepFloats && weights_.holds(static_cast<int>(i))) {
+                std::vector<float>().swap(floats);
+                released_ = true;
+            }
+        }
+    }
+
+    std::mutex mutex_; ///< plans hold their activations: one run at a time
+    dnnl::engine engine_;
+    WeightStore weights_;
+    Graph graph_;
+    ResolvedModel model_;
+    const PlanSettings settings_;
+    Lanes lanes_;
+    std::vector<Plans> plans_; ///< by lane
+    bool released_ = false;    ///< graph_ lacks its large constants
+};
+
+int thread_count(int wanted) {
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    return std::clamp(wanted > 0 ? wanted : cores, 1, kMaxThreads);
 }
 
 } // namespace
@@ -219,13 +260,14 @@ Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &model,
         bf16 = false;
     }
     try {
-        auto graph = read_graph(model);
+        PlanSettings settings;
+        settings.bf16_products = bf16;
+        settings.bf16_convolutions = bf16 && bf16_is_faster();
+        auto graph = load_graph(model);
         if (!graph)
             return std::move(graph).error();
-        SPHERE_TRY(select_outputs(*graph, model.descriptor.outputs));
-        SPHERE_TRY(simplify(*graph));
-        auto engine = std::make_shared<OnednnEngine>(std::move(*graph), model.descriptor,
-                                                     options.threads, bf16);
+        auto engine = std::make_shared<OnednnEngine>(std::move(*graph), model,
+                                                     thread_count(options.threads), settings);
         SPHERE_TRY(engine->try_out());
         return std::shared_ptr<Engine>(std::move(engine));
     } catch (const std::exception &exception) {

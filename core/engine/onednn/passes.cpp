@@ -285,8 +285,16 @@ class Simplifier {
         // Into the later of the two: the other operand is there when it runs.
         const int makers[2] = {maker_[at(tail.inputs[0])], maker_[at(tail.inputs[1])]};
         const int late = makers[1] > makers[0] ? 1 : 0;
-        Node *conv = sole_maker(tail.inputs[at(late)], {"Conv"});
         const int other = tail.inputs[at(1 - late)];
+        if (Node *prelu = sole_maker(tail.inputs[at(late)], {"PRelu"})) {
+            if (prelu->addend < 0 && prelu->inputs.size() == 2 && prelu->inputs[0] != other) {
+                prelu->addend = other;
+                prelu->inputs.push_back(other);
+                absorb(*prelu, i);
+            }
+            return;
+        }
+        Node *conv = sole_maker(tail.inputs[at(late)], {"Conv"});
         if (conv == nullptr || conv->addend >= 0 || conv->inputs[0] == other ||
             !last_use_is(other, static_cast<std::size_t>(makers[late]), i))
             return;

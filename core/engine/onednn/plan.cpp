@@ -30,22 +30,16 @@ dnnl::memory WeightStore::get(int value, const Constant &constant, const Dims &d
             return layout;
     dnnl::memory target(wanted, engine_);
     dnnl::stream stream(engine_);
-    if (layouts.empty()) {
-        Dims strides(dims.size(), 1);
-        for (std::size_t i = dims.size(); i-- > 1;)
-            strides[i - 1] = strides[i] * dims[i];
-        const dnnl::memory::desc plain(dims, dnnl::memory::data_type::f32, strides);
-        std::vector<float> floats = constant.floats;
-        for (float &x : floats)
-            if (std::abs(x) < kNegligible)
-                x = 0;
-        dnnl::memory source(plain, engine_, floats.data());
-        dnnl::reorder(source, target).execute(stream, source, target);
-        stream.wait();
-    } else {
-        dnnl::memory source = layouts.front();
-        dnnl::reorder(source, target).execute(stream, source, target);
-    }
+    Dims strides(dims.size(), 1);
+    for (std::size_t i = dims.size(); i-- > 1;)
+        strides[i - 1] = strides[i] * dims[i];
+    const dnnl::memory::desc plain(dims, dnnl::memory::data_type::f32, strides);
+    std::vector<float> floats = constant.floats;
+    for (float &x : floats)
+        if (std::abs(x) < kNegligible)
+            x = 0;
+    dnnl::memory source(plain, engine_, floats.data());
+    dnnl::reorder(source, target).execute(stream, source, target);
     stream.wait();
     layouts.push_back(target);
     return target;
@@ -97,19 +91,30 @@ bool Plan::lay_out() {
     return true;
 }
 
-void Plan::run(const float *input, std::vector<sphere::Tensor> &outputs) {
+void Plan::run_row_step(RowStep &step) {
+    const auto handle = [](const dnnl::memory &memory) {
+        return memory.get(true) == nullptr ? nullptr : memory.get_data_handle();
+    };
+    step.pass.x = static_cast<const float *>(handle(step.x));
+    step.pass.slopes = step.slopes.empty() ? nullptr : step.slopes.data();
+    step.pass.addend = static_cast<const float *>(handle(step.addend));
+    step.pass.out = static_cast<float *>(handle(step.out));
+    step.pass.codes = static_cast<std::uint8_t *>(handle(step.codes));
+    run_rows(step.pass);
+}
+
+void Plan::run(const float *input, std::span<float *const> outputs) {
     for (dnnl::memory &memory : inputs_)
         memory.set_data_handle(const_cast<float *>(input)); // primitives only read it
     for (Step &step : steps_)
-        step.primitive.execute(stream_, step.args);
+        if (step.rows)
+            run_row_step(*step.rows);
+        else
+            step.primitive.execute(stream_, step.args);
     stream_.wait();
-    outputs.resize(outputs_.size());
-    for (std::size_t i = 0; i < outputs_.size(); ++i) {
-        outputs[i].shape.assign(outputs_[i].dims.begin(), outputs_[i].dims.end());
-        outputs[i].data.resize(static_cast<std::size_t>(outputs[i].elements()));
-        std::memcpy(outputs[i].data.data(), outputs_[i].memory.get_data_handle(),
-                    outputs[i].data.size() * sizeof(float));
-    }
+    for (std::size_t i = 0; i < outputs_.size(); ++i)
+        std::memcpy(outputs[i], outputs_[i].memory.get_data_handle(),
+                    static_cast<std::size_t>(count_elements(outputs_[i].dims)) * sizeof(float));
 }
 
 } // namespace sphere::onednn

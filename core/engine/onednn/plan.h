@@ -4,10 +4,12 @@
 
 #include "core/engine/engine.h"
 #include "core/engine/onednn/compat.h"
+#include "core/engine/onednn/rows.h"
 #include "core/engine/onednn/shapes.h"
 
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -19,8 +21,8 @@ class WeightStore {
   public:
     explicit WeightStore(const dnnl::engine &engine) : engine_(engine) {}
 
-    /// `constant` seen as `dims`, in layout `wanted`. Once here, the constant's own floats are
-    /// not needed any more.
+    /// `constant` seen as `dims`, in layout `wanted`. Its floats are needed where this layout
+    /// has not been asked for before: Winograd's cannot be turned back.
     dnnl::memory get(int value, const Constant &constant, const Dims &dims,
                      const dnnl::memory::desc &wanted);
     bool holds(int value) const { return kept_.contains(value); }
@@ -36,25 +38,39 @@ struct AlignedFree {
 };
 using AlignedBytes = std::unique_ptr<std::byte[], AlignedFree>;
 
+/// What a plan computes in; accumulators are fp32 (int8: int32) throughout.
+struct PlanSettings {
+    bool bf16_convolutions = false; ///< and what lies between them
+    bool bf16_products = false;     ///< inner products
+};
+
 /// Not thread-safe. Throws dnnl::error and std::bad_alloc: the engine catches.
 class Plan {
   public:
-    /// Picks primitives and lays out memory. `bf16`: convolutions and what lies between them
-    /// compute in bfloat16, accumulating in fp32.
-    static Result<std::unique_ptr<Plan>> make(const Graph &graph, const Dims &input, bool bf16,
+    /// Picks primitives and lays out memory.
+    static Result<std::unique_ptr<Plan>> make(const Graph &graph, const Dims &input,
+                                              const PlanSettings &settings,
                                               const dnnl::engine &engine, WeightStore &weights);
 
-    /// `input` has as many floats as the input's shape. `outputs` in the graph's order.
-    void run(const float *input, std::vector<sphere::Tensor> &outputs);
+    /// `input` has as many floats as the input's shape, each of `outputs` room for output_dims;
+    /// they are in the graph's order.
+    void run(const float *input, std::span<float *const> outputs);
+    std::size_t output_count() const { return outputs_.size(); }
 
     const Dims &output_dims(std::size_t i) const { return outputs_[i].dims; }
     std::size_t arena_bytes() const { return arena_bytes_; }
 
   private:
     friend class PlanBuilder;
-    struct Step {
+    struct RowStep { ///< a pass of our own; addresses are taken from the memories at each run
+        RowPass pass;
+        std::vector<float> slopes;
+        dnnl::memory x, addend, out, codes;
+    };
+    struct Step { ///< a primitive, or a row pass where there is one
         dnnl::primitive primitive;
         std::unordered_map<int, dnnl::memory> args;
+        std::unique_ptr<RowStep> rows;
     };
     struct Block { ///< of the arena
         std::size_t bytes = 0;
@@ -72,6 +88,7 @@ class Plan {
 
     explicit Plan(const dnnl::engine &engine) : stream_(engine) {}
     bool lay_out();
+    static void run_row_step(RowStep &step);
 
     dnnl::stream stream_;
     std::vector<Step> steps_;

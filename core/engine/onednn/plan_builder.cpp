@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where values live, and the operators that the time goes to: convolutions and inner products.
+// Where values live, and how they get from one layout into another.
 #include "core/engine/onednn/plan_builder.h"
 
 #include <algorithm>
@@ -11,10 +11,12 @@ using dnnl::memory;
 using Tag = memory::format_tag;
 using Type = memory::data_type;
 
-PlanBuilder::PlanBuilder(Plan &plan, const Graph &graph, const Shapes &shapes, bool bf16,
-                         const dnnl::engine &engine, WeightStore &weights)
+PlanBuilder::PlanBuilder(Plan &plan, const Graph &graph, const Shapes &shapes,
+                         const PlanSettings &settings, const dnnl::engine &engine,
+                         WeightStore &weights)
     : plan_(plan), graph_(graph), shapes_(shapes), engine_(engine), weights_(weights),
-      type_(bf16 ? Type::bf16 : Type::f32), slots_(graph.values.size()),
+      conv_type_(settings.bf16_convolutions ? Type::bf16 : Type::f32),
+      gemm_type_(settings.bf16_products ? Type::bf16 : Type::f32), slots_(graph.values.size()),
       plain_(graph.values.size()), last_use_(graph.values.size(), -1) {
     attr_.set_scratchpad_mode(dnnl::scratchpad_mode::user);
 }
@@ -26,6 +28,7 @@ Result<void> PlanBuilder::build() {
                 last_use_[static_cast<std::size_t>(input)] = static_cast<int>(i);
     for (const int output : graph_.outputs)
         last_use_[static_cast<std::size_t>(output)] = std::numeric_limits<int>::max();
+    choose_layout();
     Slot input;
     input.md = plain_md(dims(graph_.input));
     input.set = true;
@@ -125,7 +128,7 @@ void PlanBuilder::add(const Pd &pd, std::unordered_map<int, dnnl::memory> args) 
         plan_.scratch_.push_back(made);
         args.emplace(DNNL_ARG_SCRATCHPAD, made);
     }
-    plan_.steps_.push_back({Primitive(pd), std::move(args)});
+    plan_.steps_.push_back({Primitive(pd), std::move(args), nullptr});
 }
 
 PlanBuilder::Slot PlanBuilder::plain(int value) {
@@ -173,104 +176,26 @@ memory PlanBuilder::weight(int value, const Dims &seen_as, const Md &md) {
     return weights_.get(value, *graph_.constant(value), seen_as, md);
 }
 
-void PlanBuilder::add_conv(const Node &node, const Dims &pads) {
-    const Dims &in = dims(node.inputs[0]), &out = dims(node.output);
-    Dims shape = graph_.constant(node.inputs[1])->dims;
-    const std::int64_t group = node.integer("group", 1);
-    const Dims kernel = {shape[2], shape[3]};
-    if (group > 1) {
-        shape[0] /= group;
-        shape.insert(shape.begin(), group);
-    }
-    dnnl::primitive_attr attr; // a copy of attr_ would share its state
-    attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    dnnl::post_ops ops;
-    for (const PostOp &post : node.post) {
-        if (post.kind == PostOp::Kind::Sum)
-            ops.append_sum();
-        else if (post.kind == PostOp::Kind::Relu)
-            compat::append_eltwise(ops, dnnl::algorithm::eltwise_relu, post.a, 0);
-        else
-            compat::append_eltwise(ops, dnnl::algorithm::eltwise_clip, post.a, post.b);
-    }
-    attr.set_post_ops(ops);
-    Dims dilations = node.list("dilations", {1, 1});
-    for (std::int64_t &d : dilations)
-        --d; // the library counts the gaps
-    const bool biased = node.has_input(2);
-    const Md bias = biased ? Md({out[1]}, Type::f32, Tag::x) : Md();
-    const auto pd =
-        compat::convolution(engine_, Md(in, type_, Tag::any), Md(shape, type_, Tag::any), bias,
-                            Md(out, type_, Tag::any),
-                            {kernel,
-                             node.list("strides", {1, 1}),
-                             dilations,
-                             {pads[0], pads[1]},
-                             {pads[2], pads[3]}},
-                            attr);
-    const Slot src = as(slot(node.inputs[0]), pd.src_desc());
-    Slot dst;
-    if (node.addend >= 0) {
-        const Slot addend = slot(node.addend);
-        dst = as(addend, pd.dst_desc()); // a copy in the right layout …
-        if (dst.block == addend.block && !is_dead_after_this(addend)) {
-            dst = {new_block(addend.md), addend.md, true}; // … or because it is wanted later
-            reorder(memory(addend), memory(dst));
-        }
-        place(node.output, dst);
-    } else {
-        dst = result(node.output, pd.dst_desc());
-    }
-    std::unordered_map<int, dnnl::memory> args = {
-        {DNNL_ARG_SRC, memory(src)},
-        {DNNL_ARG_WEIGHTS, weight(node.inputs[1], shape, pd.weights_desc())},
-        {DNNL_ARG_DST, memory(dst)}};
-    if (biased)
-        args.emplace(DNNL_ARG_BIAS, weight(node.inputs[2], {out[1]}, pd.bias_desc()));
-    add<dnnl::convolution_forward>(pd, std::move(args));
-}
-
-void PlanBuilder::add_gemm(const Node &node) {
-    Dims in = dims(node.inputs[0]);
-    const Dims &out = dims(node.output);
-    Slot from = slot(node.inputs[0]);
-    if (in.size() != 4 && in.size() != 2) { // flat, as the weights are
-        from = plain(node.inputs[0]);
-        in = {in[0], count_elements(in) / in[0]};
-        from.md = plain_md(in);
-    }
-    Dims shape = in;
-    shape[0] = out[1];
-    const bool biased = node.has_input(2);
-    const Md bias = biased ? Md({out[1]}, Type::f32, Tag::x) : Md();
-    const auto pd =
-        compat::inner_product(engine_, Md(in, type_, Tag::any), Md(shape, type_, Tag::any),
-                              bias, Md(out, Type::f32, Tag::any), attr_);
-    const Slot src = as(from, pd.src_desc());
-    const Slot dst = result(node.output, pd.dst_desc());
-    std::unordered_map<int, dnnl::memory> args = {
-        {DNNL_ARG_SRC, memory(src)},
-        {DNNL_ARG_WEIGHTS, weight(node.inputs[1], shape, pd.weights_desc())},
-        {DNNL_ARG_DST, memory(dst)}};
-    if (biased)
-        args.emplace(DNNL_ARG_BIAS, weight(node.inputs[2], {out[1]}, pd.bias_desc()));
-    add<dnnl::inner_product_forward>(pd, std::move(args));
-}
-
-Result<std::unique_ptr<Plan>> Plan::make(const Graph &graph, const Dims &input, bool bf16,
+Result<std::unique_ptr<Plan>> Plan::make(const Graph &graph, const Dims &input,
+                                         const PlanSettings &settings,
                                          const dnnl::engine &engine, WeightStore &weights) {
     auto shapes = infer_shapes(graph, input);
     if (!shapes)
         return std::move(shapes).error();
     std::unique_ptr<Plan> plan(new Plan(engine));
-    SPHERE_TRY(PlanBuilder(*plan, graph, *shapes, bf16, engine, weights).build());
+    SPHERE_TRY(PlanBuilder(*plan, graph, *shapes, settings, engine, weights).build());
     if (!plan->lay_out())
         return fail(Errc::InvalidArgument, graph.path, ": an input of ", dims_text(input),
                     " takes more memory than this engine allows.");
     return plan;
 }
 
-// The other operators are built in plan_ops.cpp.
+// The operators are built in plan_conv.cpp and plan_ops.cpp.
+template void
+PlanBuilder::add<dnnl::convolution_forward>(const dnnl::convolution_forward::primitive_desc &,
+                                            std::unordered_map<int, dnnl::memory>);
+template void PlanBuilder::add<dnnl::inner_product_forward>(
+    const dnnl::inner_product_forward::primitive_desc &, std::unordered_map<int, dnnl::memory>);
 template void
 PlanBuilder::add<dnnl::pooling_forward>(const dnnl::pooling_forward::primitive_desc &,
                                         std::unordered_map<int, dnnl::memory>);

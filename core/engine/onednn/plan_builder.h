@@ -4,6 +4,8 @@
 
 #include "core/engine/onednn/plan.h"
 
+#include <optional>
+
 namespace sphere::onednn {
 
 /// One use. A value lives in a slot: a block of the arena and the layout it has there. Layouts
@@ -11,8 +13,8 @@ namespace sphere::onednn {
 /// operator needs them.
 class PlanBuilder {
   public:
-    PlanBuilder(Plan &plan, const Graph &graph, const Shapes &shapes, bool bf16,
-                const dnnl::engine &engine, WeightStore &weights);
+    PlanBuilder(Plan &plan, const Graph &graph, const Shapes &shapes,
+                const PlanSettings &settings, const dnnl::engine &engine, WeightStore &weights);
 
     /// Throws dnnl::error where no primitive can be had.
     Result<void> build();
@@ -26,6 +28,33 @@ class PlanBuilder {
         bool set = false;
     };
 
+    /// How a four-dimensional fp32 tensor lies in memory.
+    enum class Layout : std::uint8_t {
+        Any,     ///< whatever
+        Rows,    ///< channels innermost (nhwc)
+        Blocked, ///< blocks of 16 channels (nChw16c)
+    };
+    using ConvPd = dnnl::convolution_forward::primitive_desc;
+    struct ConvSpec {
+        Dims in, out, weights; ///< `weights` with the group first where there are several
+        compat::Window window;
+        dnnl::post_ops post;
+        bool biased = false;
+    };
+
+    void choose_layout();
+    bool suits_winograd(const Node &node, const Dims &pads) const;
+    ConvSpec conv_spec(const Node &node, const Dims &pads) const;
+    ConvPd direct_convolution(const ConvSpec &spec, Layout layout) const;
+    std::optional<ConvPd> winograd_convolution(const ConvSpec &spec) const;
+    std::optional<ConvPd> laid_out_convolution(const ConvSpec &spec) const;
+    Md weights_md(const ConvSpec &spec) const;
+    static Md bias_md(const ConvSpec &spec);
+    static dnnl::primitive_attr conv_attr(const ConvSpec &spec);
+    ConvPd pick_convolution(const Node &node, const ConvSpec &spec, const Dims &pads) const;
+    static Md wanted_md(const Dims &dims, dnnl::memory::data_type type, Layout layout);
+    static Layout layout_of(const Md &md); ///< Any for everything but the two
+    bool add_prelu_rows(const Node &node, const Slot &src);
     void add_node(const Node &node, std::size_t index);
     void add_conv(const Node &node, const Dims &pads);
     void add_gemm(const Node &node);
@@ -67,7 +96,8 @@ class PlanBuilder {
     const Shapes &shapes_;
     const dnnl::engine &engine_;
     WeightStore &weights_;
-    dnnl::memory::data_type type_;
+    dnnl::memory::data_type conv_type_, gemm_type_;
+    Layout layout_ = Layout::Any; ///< that convolutions are asked for
     dnnl::primitive_attr attr_;
     std::vector<Slot> slots_, plain_;
     std::vector<int> last_use_;

@@ -20,7 +20,7 @@ void PlanBuilder::add_pool(const Node &node, const Dims &pads) {
                           : algorithm::pooling_avg_exclude_padding;
     const Slot src = slot(node.inputs[0]);
     const auto pd = compat::pooling(
-        engine_, kind, src.md, Md(dims(node.output), src.md.data_type(), Tag::any),
+        engine_, kind, src.md, Md(dims(node.output), compat::type_of(src.md), Tag::any),
         {kernel, node.list("strides", {1, 1}), {}, {pads[0], pads[1]}, {pads[2], pads[3]}},
         attr_);
     const Slot dst = result(node.output, pd.dst_desc());
@@ -29,18 +29,55 @@ void PlanBuilder::add_pool(const Node &node, const Dims &pads) {
 
 void PlanBuilder::add_prelu(const Node &node) {
     const Dims &in = dims(node.inputs[0]);
+    const Slot src = slot(node.inputs[0]);
+    if (add_prelu_rows(node, src))
+        return;
     const Constant &slopes = *graph_.constant(node.inputs[1]);
     Dims shape(in.size(), 1);
     if (count_elements(slopes.dims) != 1)
         shape[1] = in[1];
-    const Slot src = slot(node.inputs[0]);
     const auto pd =
-        compat::prelu(engine_, src.md, Md(shape, src.md.data_type(), Tag::any), attr_);
+        compat::prelu(engine_, src.md, Md(shape, compat::type_of(src.md), Tag::any), attr_);
     const Slot dst = in_place(node);
     add<dnnl::prelu_forward>(
         pd, {{DNNL_ARG_SRC, memory(src)},
              {DNNL_ARG_WEIGHTS, weight(node.inputs[1], shape, pd.weights_desc())},
              {DNNL_ARG_DST, memory(dst)}});
+    if (node.addend < 0)
+        return;
+    const auto sum =
+        compat::binary(engine_, algorithm::binary_add, dst.md, dst.md, dst.md, attr_);
+    add<dnnl::binary>(sum, {{DNNL_ARG_SRC_0, memory(dst)},
+                            {DNNL_ARG_SRC_1, memory(as(slot(node.addend), dst.md))},
+                            {DNNL_ARG_DST, memory(dst)}});
+}
+
+// Slopes and a sum in one pass, where the tensor lies as the pass wants it.
+bool PlanBuilder::add_prelu_rows(const Node &node, const Slot &src) {
+    const Layout layout = layout_of(src.md);
+    if (layout == Layout::Any || src.block == kInputBlock)
+        return false;
+    const Dims &shape = dims(node.output);
+    auto step = std::make_unique<Plan::RowStep>();
+    step->slopes = graph_.constant(node.inputs[1])->floats;
+    if (step->slopes.size() == 1)
+        step->slopes.assign(static_cast<std::size_t>(shape[1]), step->slopes[0]);
+    RowPass &pass = step->pass;
+    pass.pictures = shape[0];
+    pass.rows = shape[2];
+    pass.pixels = shape[3];
+    pass.channels = shape[1];
+    if (layout == Layout::Blocked) {
+        pass.slope_groups = shape[1] / 16;
+        pass.pictures *= pass.slope_groups;
+        pass.channels = 16;
+    }
+    if (node.addend >= 0)
+        step->addend = memory(as(slot(node.addend), src.md));
+    step->x = memory(src);
+    step->out = memory(in_place(node));
+    plan_.steps_.push_back({{}, {}, std::move(step)});
+    return true;
 }
 
 void PlanBuilder::eltwise(const Node &node, algorithm kind, float a, float b) {
@@ -98,7 +135,7 @@ void PlanBuilder::add_binary(const Node &node) {
     const auto pd = compat::binary(engine_, kind, a_md, b_md,
                                    dims(first) == dims(node.output)
                                        ? a_md
-                                       : Md(dims(node.output), a_md.data_type(), Tag::any),
+                                       : Md(dims(node.output), compat::type_of(a_md), Tag::any),
                                    attr_);
     const dnnl::memory b =
         constant != nullptr
@@ -132,7 +169,7 @@ void PlanBuilder::add_resize(const Node &node) {
     const auto kind = node.text("mode", "nearest") == "linear" ? algorithm::resampling_linear
                                                                : algorithm::resampling_nearest;
     const auto pd = compat::resampling(
-        engine_, kind, src.md, Md(dims(node.output), src.md.data_type(), Tag::any), attr_);
+        engine_, kind, src.md, Md(dims(node.output), compat::type_of(src.md), Tag::any), attr_);
     const Slot dst = result(node.output, pd.dst_desc());
     add<dnnl::resampling_forward>(pd,
                                   {{DNNL_ARG_SRC, memory(src)}, {DNNL_ARG_DST, memory(dst)}});
@@ -145,7 +182,7 @@ void PlanBuilder::add_concat(const Node &node) {
     for (const int input : node.inputs) {
         parts.push_back(slot(input));
         mds.push_back(parts.back().md);
-        alike = alike && mds.back().data_type() == mds.front().data_type();
+        alike = alike && compat::type_of(mds.back()) == compat::type_of(mds.front());
     }
     if (!alike) // fp32 and bf16 meet
         for (std::size_t i = 0; i < parts.size(); ++i) {

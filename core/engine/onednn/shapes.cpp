@@ -135,6 +135,8 @@ class Inference {
             const std::int64_t count = count_elements(slopes->dims);
             if (shape.size() < 2 || (count != 1 && count != shape[1]))
                 return bad(node, "has slopes that do not fit its channels");
+            if (node.addend >= 0 && dims(node.addend) != shape)
+                return bad(node, "is added to a tensor of " + dims_text(dims(node.addend)));
         }
         return {};
     }
