@@ -76,7 +76,9 @@ struct Registry {
     std::shared_ptr<Slot> slot(const std::string &key) {
         const std::lock_guard lock(mutex);
         std::erase_if(slots, [](const auto &entry) {
-            return entry.second.use_count() == 1 && entry.second->engine.expired();
+            // Nobody else holds it, but only its mutex orders us after the last who wrote it.
+            const std::unique_lock last(entry.second->mutex, std::try_to_lock);
+            return last && entry.second.use_count() == 1 && entry.second->engine.expired();
         });
         std::shared_ptr<Slot> &found = slots[key];
         if (!found)
