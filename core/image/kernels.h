@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Internal. The arithmetic of resize and warp as loops over plain arrays, without branches, so
-// that a compiler vectorises them and versions for other instruction sets can stand beside
-// them.
+// Internal. The arithmetic of resize and warp as loops over plain arrays, once for each
+// instruction set.
 #pragma once
+
+#include "core/base/cpu.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -31,56 +32,85 @@ struct BgrArrays {
     float *r = nullptr;
 };
 
-/// n pixels, converted and clipped to [0, 255].
-void yuv_to_bgr(const YuvMatrix &matrix, const std::uint8_t *y, const std::uint16_t *u,
-                const std::uint16_t *v, int n, const BgrArrays &out);
+/// One version of each loop. All versions give the same bits: elementwise arithmetic in one
+/// order, without fused multiply-adds. Rows are `n` long, of any alignment; nothing is written
+/// beyond.
+struct Kernels {
+    CpuLevel level;
 
-/// n gray pixels: range conversion of luma, clipped to [0, 255].
-void luma_to_gray(const YuvMatrix &matrix, const std::uint8_t *y, int n, float *out);
+    /// n pixels, converted and clipped to [0, 255].
+    void (*yuv_to_bgr)(const YuvMatrix &matrix, const std::uint8_t *y, const std::uint16_t *u,
+                       const std::uint16_t *v, int n, const BgrArrays &out);
 
-void bytes_to_float(const std::uint8_t *in, int n, float *out);
+    /// n gray pixels: range conversion of luma, clipped to [0, 255].
+    void (*luma_to_gray)(const YuvMatrix &matrix, const std::uint8_t *y, int n, float *out);
 
-/// out[i] = near_weight * near[i * Step] + other_weight * other[i * Step], weights in quarters.
-/// Step: 1 planar, 2 NV12, 4 YUY2.
-template <int Step>
-void blend_chroma_rows(const std::uint8_t *near, const std::uint8_t *other, int near_weight,
-                       int other_weight, int n, std::uint16_t *out);
+    void (*bytes_to_float)(const std::uint8_t *in, int n, float *out);
 
-/// out[i] = a_weight * a[i] + b_weight * b[i], weights in quarters.
-void blend_chroma_columns(const std::uint16_t *a, const std::uint16_t *b, int a_weight,
-                          int b_weight, int n, std::uint16_t *out);
+    /// The first three bytes of each pixel of 3 or 4, in memory order, as b, g and r.
+    void (*unpack_3)(const std::uint8_t *in, int n, const BgrArrays &out);
+    void (*unpack_4)(const std::uint8_t *in, int n, const BgrArrays &out);
 
-/// out[i] = left[i] + (right[i] - left[i]) * weight[i].
-void blend_columns(const float *left, const float *right, const float *weight, int n,
-                   float *out);
+    /// out[2 i] = even[i], out[2 i + 1] = odd[i].
+    void (*interleave_phases)(const std::uint16_t *even, const std::uint16_t *odd, int n,
+                              std::uint16_t *out);
 
-/// out[i] = top[i] + (bottom[i] - top[i]) * weight.
-void blend_rows(const float *top, const float *bottom, float weight, int n, float *out);
+    /// out[i] = near_weight * near[i * step] + other_weight * other[i * step], weights in
+    /// quarters. By step: 1 planar, 2 NV12, 4 YUY2.
+    using BlendChromaRows = void (*)(const std::uint8_t *near, const std::uint8_t *other,
+                                     int near_weight, int other_weight, int n,
+                                     std::uint16_t *out);
+    BlendChromaRows blend_chroma_rows_1, blend_chroma_rows_2, blend_chroma_rows_4;
 
-/// out[i] = sum over k of weights[k * n + i] * taps[k * n + i], k = 0..3.
-void blend_four(const float *taps, const float *weights, int n, float *out);
+    /// out[i] = a_weight * a[i] + b_weight * b[i], weights in quarters.
+    void (*blend_chroma_columns)(const std::uint16_t *a, const std::uint16_t *b, int a_weight,
+                                 int b_weight, int n, std::uint16_t *out);
 
-/// out[i] = 0.299 r + 0.587 g + 0.114 b (BT.601-7 2.5.1).
-void bgr_to_gray(const BgrArrays &in, int n, float *out);
+    /// out[i] = left[i] + (right[i] - left[i]) * weight[i].
+    void (*blend_columns)(const float *left, const float *right, const float *weight, int n,
+                          float *out);
 
-/// out[i] = (round(in[i]) - mean) * scale.
-void round_and_normalize(const float *in, int n, float mean, float scale, float *out);
+    /// out[i] = top[i] + (bottom[i] - top[i]) * weight.
+    void (*blend_rows)(const float *top, const float *bottom, float weight, int n, float *out);
 
-/// b, g, r and one more float that means nothing, a pixel.
-void interleave_four(const BgrArrays &in, int n, float *out);
+    /// out[i] = sum over k of weights[k * n + i] * taps[k * n + i], k = 0..3.
+    void (*blend_four)(const float *taps, const float *weights, int n, float *out);
 
-/// Taps of one row of a warp whose taps all lie inside the patch: pixel i samples (x + i dx, y
-/// + i dy) of the patch, coordinates not negative; `row_floats` floats a patch row. Fills what
-/// blend_patch_row takes.
-void locate_patch_taps(double x, double y, double dx, double dy, int row_floats, int n,
-                       std::int32_t *offsets, float *weights);
+    /// out[i] = 0.299 r + 0.587 g + 0.114 b (BT.601-7 2.5.1).
+    void (*bgr_to_gray)(const BgrArrays &in, int n, float *out);
 
-/// One row of a warp: pixel i is the sum of weights[k n + i] times the four floats at
-/// patch + offsets[k n + i], k = 0..3, rounded to 8 bits; b, g, r interleaved.
-void blend_patch_row(const float *patch, const std::int32_t *offsets, const float *weights,
-                     int n, std::uint8_t *out);
+    /// out[i] = (round(in[i]) - mean) * scale.
+    void (*round_and_normalize)(const float *in, int n, float mean, float scale, float *out);
 
-/// Rounds to 8 bits: b, g, r interleaved.
-void round_to_bytes(const BgrArrays &in, int n, std::uint8_t *out);
+    /// out[i] = (in[3 i] - mean) * scale: a channel of interleaved bytes.
+    void (*normalize_channel)(const std::uint8_t *in, int n, float mean, float scale,
+                              float *out);
+
+    /// b, g, r and one more float that means nothing, a pixel.
+    void (*interleave_four)(const BgrArrays &in, int n, float *out);
+
+    /// Taps of one row of a warp whose taps all lie inside the patch: pixel i samples (x + i
+    /// dx, y + i dy) of the patch, coordinates not negative; `row_floats` floats a patch row.
+    /// Fills what blend_patch_row takes.
+    void (*locate_patch_taps)(double x, double y, double dx, double dy, int row_floats, int n,
+                              std::int32_t *offsets, float *weights);
+
+    /// One row of a warp: pixel i is the sum of weights[k n + i] times the four floats at
+    /// patch + offsets[k n + i], k = 0..3, rounded to 8 bits; b, g, r interleaved.
+    void (*blend_patch_row)(const float *patch, const std::int32_t *offsets,
+                            const float *weights, int n, std::uint8_t *out);
+
+    /// Rounds to 8 bits: b, g, r interleaved.
+    void (*round_to_bytes)(const BgrArrays &in, int n, std::uint8_t *out);
+};
+
+/// The versions, null where the compiler's target lacks the instructions. On 64-bit ARM the
+/// compiler makes NEON of the scalar one.
+const Kernels *kernels_scalar() noexcept;
+const Kernels *kernels_avx2() noexcept;
+const Kernels *kernels_avx512() noexcept;
+
+/// The best version at or below cpu_level() (core/base/cpu.h).
+const Kernels &kernels_in_use() noexcept;
 
 } // namespace sphere::kernels

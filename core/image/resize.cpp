@@ -17,6 +17,7 @@ namespace sphere {
 namespace {
 
 using kernels::BgrArrays;
+using kernels::Kernels;
 
 /// One output position's two source positions along an axis, and the weight of the second.
 struct AxisTaps {
@@ -66,14 +67,19 @@ class RowReader {
 
   private:
     void plan_columns(const RectI &roi, Scratch &scratch);
+    void read_packed(const std::uint8_t *row, const BgrArrays &to);
     void gather_packed(const std::uint8_t *row);
-    void gather_yuv(const std::uint8_t *row, int y);
+    const std::uint8_t *gather_luma(const std::uint8_t *row);
+    void gather_chroma(int y);
     template <int Step> void prepare_chroma(int y);
     void make_phases(const std::uint16_t *padded, std::uint16_t *phases) const;
 
+    const Kernels &kernels_ = kernels::kernels_in_use();
     const Source &source_;
     const int width_;
-    int taps_ = 0; ///< width, or twice that where some column has a second tap
+    int taps_ = 0;       ///< width, or twice that where some column has a second tap
+    bool dense_ = false; ///< the taps are the roi's columns one after another
+    int from_ = 0;       ///< first column of the roi
     const std::int32_t *offset_ = nullptr;
     const std::int32_t *chroma_ = nullptr;
     const float *weight_ = nullptr;
@@ -104,9 +110,11 @@ RowReader::RowReader(const Source &source, const RectI &roi, int width, Scratch 
         lines_[i] = {lines + 3 * i * w, lines + (3 * i + 1) * w, lines + (3 * i + 2) * w};
     if (source.kind != Source::Kind::Yuv)
         return;
-    u_ = reserve_scratch(scratch.words, 2 * n);
-    v_ = u_ + n;
     const auto c = static_cast<std::size_t>(chroma_count_);
+    // Room for whole pairs of columns; a roi that begins at an odd one leaves the first out.
+    const std::size_t words = std::max(n, 2 * c);
+    u_ = reserve_scratch(scratch.words, 2 * words);
+    v_ = u_ + words;
     padded_ = reserve_scratch(scratch.rows, 5 * c + 2);
     phases_u_ = padded_ + c + 2;
     phases_v_ = phases_u_ + 2 * c;
@@ -133,6 +141,8 @@ void RowReader::plan_columns(const RectI &roi, Scratch &scratch) {
         chroma[w + i] = chroma_index(taps.second);
     }
     taps_ = second_taps ? 2 * width_ : width_;
+    dense_ = width_ == roi.w && !second_taps;
+    from_ = roi.x;
     offset_ = offset;
     chroma_ = chroma;
     weight_ = weight;
@@ -153,26 +163,35 @@ const BgrArrays &RowReader::row(int y) {
     const BgrArrays &to = blend ? converted_ : line;
     const std::uint8_t *base = source_.base + y * source_.stride;
     if (source_.kind == Source::Kind::Packed) {
-        gather_packed(base);
-        kernels::bytes_to_float(bytes_, taps_, to.b);
-        kernels::bytes_to_float(bytes_ + taps_, taps_, to.g);
-        kernels::bytes_to_float(bytes_ + 2 * static_cast<std::ptrdiff_t>(taps_), taps_, to.r);
+        read_packed(base, to);
     } else if (source_.kind == Source::Kind::Gray) {
-        for (int i = 0; i < taps_; ++i)
-            bytes_[i] = base[offset_[i]];
-        kernels::luma_to_gray(source_.matrix, bytes_, taps_, to.b);
+        kernels_.luma_to_gray(source_.matrix, gather_luma(base), taps_, to.b);
         std::copy_n(to.b, taps_, to.g);
         std::copy_n(to.b, taps_, to.r);
     } else {
-        gather_yuv(base, y);
-        kernels::yuv_to_bgr(source_.matrix, bytes_, u_, v_, taps_, to);
+        gather_chroma(y);
+        const int lead = dense_ ? from_ % 2 : 0;
+        kernels_.yuv_to_bgr(source_.matrix, gather_luma(base), u_ + lead, v_ + lead, taps_, to);
     }
     if (blend) {
-        kernels::blend_columns(to.b, to.b + width_, weight_, width_, line.b);
-        kernels::blend_columns(to.g, to.g + width_, weight_, width_, line.g);
-        kernels::blend_columns(to.r, to.r + width_, weight_, width_, line.r);
+        kernels_.blend_columns(to.b, to.b + width_, weight_, width_, line.b);
+        kernels_.blend_columns(to.g, to.g + width_, weight_, width_, line.g);
+        kernels_.blend_columns(to.r, to.r + width_, weight_, width_, line.r);
     }
     return line;
+}
+
+void RowReader::read_packed(const std::uint8_t *row, const BgrArrays &to) {
+    if (dense_ && source_.green == 1) {
+        const std::uint8_t *pixels = row + static_cast<std::ptrdiff_t>(from_) * source_.step;
+        const BgrArrays in_memory = source_.blue == 0 ? to : BgrArrays{to.r, to.g, to.b};
+        (source_.step == 3 ? kernels_.unpack_3 : kernels_.unpack_4)(pixels, taps_, in_memory);
+        return;
+    }
+    gather_packed(row);
+    kernels_.bytes_to_float(bytes_, taps_, to.b);
+    kernels_.bytes_to_float(bytes_ + taps_, taps_, to.g);
+    kernels_.bytes_to_float(bytes_ + 2 * static_cast<std::ptrdiff_t>(taps_), taps_, to.r);
 }
 
 void RowReader::gather_packed(const std::uint8_t *row) {
@@ -187,22 +206,35 @@ void RowReader::gather_packed(const std::uint8_t *row) {
     }
 }
 
-void RowReader::gather_yuv(const std::uint8_t *row, int y) {
+/// Luma at the taps: in the frame itself where they are all its columns.
+const std::uint8_t *RowReader::gather_luma(const std::uint8_t *row) {
+    if (dense_ && source_.step == 1)
+        return row + from_;
+    const std::int32_t *offset = offset_;
+    std::uint8_t *luma = bytes_;
+    for (int i = 0; i < taps_; ++i)
+        luma[i] = row[offset[i]];
+    return luma;
+}
+
+void RowReader::gather_chroma(int y) {
     if (source_.chroma_step == 1)
         prepare_chroma<1>(y);
     else if (source_.chroma_step == 2)
         prepare_chroma<2>(y);
     else
         prepare_chroma<4>(y);
-    const std::int32_t *offset = offset_;
+    std::uint16_t *u = u_;
+    std::uint16_t *v = v_;
+    if (dense_) {
+        kernels_.interleave_phases(phases_u_, phases_u_ + chroma_count_, chroma_count_, u);
+        kernels_.interleave_phases(phases_v_, phases_v_ + chroma_count_, chroma_count_, v);
+        return;
+    }
     const std::int32_t *chroma = chroma_;
     const std::uint16_t *phases_u = phases_u_;
     const std::uint16_t *phases_v = phases_v_;
-    std::uint8_t *luma = bytes_;
-    std::uint16_t *u = u_;
-    std::uint16_t *v = v_;
     for (int i = 0; i < taps_; ++i) {
-        luma[i] = row[offset[i]];
         u[i] = phases_u[chroma[i]];
         v[i] = phases_v[chroma[i]];
     }
@@ -216,13 +248,16 @@ template <int Step> void RowReader::prepare_chroma(int y) {
     const int from = std::max(chroma_from_ - 1, 0);
     const int to = std::min(chroma_from_ + chroma_count_, last);
     const int lead = chroma_from_ - from; // 0 where the left neighbour is beyond the edge
+    const Kernels::BlendChromaRows blend_rows_of_chroma =
+        Step == 1   ? kernels_.blend_chroma_rows_1
+        : Step == 2 ? kernels_.blend_chroma_rows_2
+                    : kernels_.blend_chroma_rows_4;
     const auto blend = [&](const std::uint8_t *plane, std::ptrdiff_t stride,
                            std::uint16_t *phases) {
         const std::uint8_t *near = plane + taps.near_index * stride + from * Step;
         const std::uint8_t *other = plane + taps.other_index * stride + from * Step;
         const int count = to - from + 1;
-        kernels::blend_chroma_rows<Step>(near, other, taps.near, taps.other, count,
-                                         padded_ + 1 - lead);
+        blend_rows_of_chroma(near, other, taps.near, taps.other, count, padded_ + 1 - lead);
         if (lead == 0)
             padded_[0] = padded_[1];
         if (to == chroma_from_ + chroma_count_ - 1)
@@ -236,7 +271,7 @@ template <int Step> void RowReader::prepare_chroma(int y) {
 void RowReader::make_phases(const std::uint16_t *padded, std::uint16_t *phases) const {
     const ChromaAxis &axis = source_.horizontal;
     for (int odd = 0; odd < 2; ++odd)
-        kernels::blend_chroma_columns(
+        kernels_.blend_chroma_columns(
             padded + 1, padded + 1 + axis.step[odd], axis.near[odd], axis.other[odd],
             chroma_count_, phases + static_cast<std::ptrdiff_t>(odd) * chroma_count_);
 }
@@ -260,6 +295,7 @@ Result<void> resize_rows(const ImageView &src, const RectI &roi, int width, int 
     if (!source)
         return std::move(source).error();
     RowReader reader(*source, roi, width, thread_scratch());
+    const Kernels &loops = kernels::kernels_in_use();
     const BgrArrays &out = reader.output();
     for (int y = 0; y < height; ++y) {
         const AxisTaps taps = axis_taps(y, height, roi.y, roi.h);
@@ -269,9 +305,9 @@ Result<void> resize_rows(const ImageView &src, const RectI &roi, int width, int 
             continue;
         }
         const BgrArrays &bottom = reader.row(taps.second);
-        kernels::blend_rows(top.b, bottom.b, taps.weight, width, out.b);
-        kernels::blend_rows(top.g, bottom.g, taps.weight, width, out.g);
-        kernels::blend_rows(top.r, bottom.r, taps.weight, width, out.r);
+        loops.blend_rows(top.b, bottom.b, taps.weight, width, out.b);
+        loops.blend_rows(top.g, bottom.g, taps.weight, width, out.g);
+        loops.blend_rows(top.r, bottom.r, taps.weight, width, out.r);
         emit(y, out);
     }
     return {};
@@ -280,27 +316,29 @@ Result<void> resize_rows(const ImageView &src, const RectI &roi, int width, int 
 /// One row of rounded, normalised values. `gray` is room for `n` floats.
 void emit_tensor_row(const BgrArrays &row, int n, const Normalization &norm,
                      const TensorPlane &dst, int y, float *gray) {
+    const Kernels &loops = kernels::kernels_in_use();
     const std::ptrdiff_t at = y * dst.row_stride;
     if (norm.order == ChannelOrder::Gray) {
-        kernels::bgr_to_gray(row, n, gray);
-        kernels::round_and_normalize(gray, n, norm.mean[0], norm.scale[0], dst.data + at);
+        loops.bgr_to_gray(row, n, gray);
+        loops.round_and_normalize(gray, n, norm.mean[0], norm.scale[0], dst.data + at);
         return;
     }
     const bool bgr = norm.order == ChannelOrder::BGR;
     const float *channels[3] = {bgr ? row.b : row.r, row.g, bgr ? row.r : row.b};
     for (std::size_t c = 0; c < 3; ++c)
-        kernels::round_and_normalize(
-            channels[c], n, norm.mean[c], norm.scale[c],
-            dst.data + static_cast<std::ptrdiff_t>(c) * dst.plane_stride + at);
+        loops.round_and_normalize(channels[c], n, norm.mean[c], norm.scale[c],
+                                  dst.data + static_cast<std::ptrdiff_t>(c) * dst.plane_stride +
+                                      at);
 }
 
 } // namespace
 
 void convert_patch(const Source &source, const RectI &roi, float *out) {
+    const Kernels &loops = kernels::kernels_in_use();
     RowReader reader(source, roi, roi.w, thread_scratch());
     for (int y = 0; y < roi.h; ++y)
-        kernels::interleave_four(reader.row(roi.y + y), roi.w,
-                                 out + 4 * static_cast<std::ptrdiff_t>(y) * roi.w);
+        loops.interleave_four(reader.row(roi.y + y), roi.w,
+                              out + 4 * static_cast<std::ptrdiff_t>(y) * roi.w);
 }
 
 Result<void> resize_to_tensor(const ImageView &src, const RectI &roi, int width, int height,
@@ -319,10 +357,11 @@ Result<void> resize_to_tensor(const ImageView &src, const RectI &roi, int width,
 
 Result<Image> resize_to_bgr(const ImageView &src, const RectI &roi, int width, int height) try {
     SPHERE_TRY(check_arguments(src, roi, width, height));
+    const Kernels &loops = kernels::kernels_in_use();
     Image out(width, height);
     SPHERE_TRY(resize_rows(src, roi, width, height, [&](int y, const BgrArrays &row) {
-        kernels::round_to_bytes(row, width,
-                                out.bgr.data() + static_cast<std::ptrdiff_t>(y) * width * 3);
+        loops.round_to_bytes(row, width,
+                             out.bgr.data() + static_cast<std::ptrdiff_t>(y) * width * 3);
     }));
     return out;
 } catch (const std::exception &) { // bad_alloc or length_error
@@ -334,6 +373,7 @@ Result<Image> to_bgr(const ImageView &src) {
 }
 
 void normalize_to_tensor(const Image &crop, const Normalization &norm, const TensorPlane &dst) {
+    const Kernels &loops = kernels::kernels_in_use();
     const std::ptrdiff_t width = crop.width;
     for (std::ptrdiff_t y = 0; y < crop.height; ++y) {
         const std::uint8_t *in = crop.bgr.data() + y * width * 3;
@@ -351,8 +391,7 @@ void normalize_to_tensor(const Image &crop, const Normalization &norm, const Ten
             const std::uint8_t *channel = in + (norm.order == ChannelOrder::BGR ? c : 2 - c);
             float *plane = out + static_cast<std::ptrdiff_t>(c) * dst.plane_stride;
             const float mean = norm.mean[c], scale = norm.scale[c];
-            for (std::ptrdiff_t x = 0; x < width; ++x)
-                plane[x] = (static_cast<float>(channel[3 * x]) - mean) * scale;
+            loops.normalize_channel(channel, crop.width, mean, scale, plane);
         }
     }
 }

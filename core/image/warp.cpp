@@ -94,14 +94,14 @@ class TapReader {
         switch (source_.kind) {
         case Source::Kind::Packed:
             gather_packed(positions);
-            kernels::bytes_to_float(bytes_, count, taps_.b);
-            kernels::bytes_to_float(bytes_ + count, count, taps_.g);
-            kernels::bytes_to_float(bytes_ + 2 * static_cast<std::ptrdiff_t>(count), count,
+            kernels_.bytes_to_float(bytes_, count, taps_.b);
+            kernels_.bytes_to_float(bytes_ + count, count, taps_.g);
+            kernels_.bytes_to_float(bytes_ + 2 * static_cast<std::ptrdiff_t>(count), count,
                                     taps_.r);
             break;
         case Source::Kind::Gray:
             gather_luma<1>(positions);
-            kernels::luma_to_gray(source_.matrix, bytes_, count, taps_.b);
+            kernels_.luma_to_gray(source_.matrix, bytes_, count, taps_.b);
             std::copy_n(taps_.b, count, taps_.g);
             std::copy_n(taps_.b, count, taps_.r);
             break;
@@ -112,7 +112,7 @@ class TapReader {
                 gather_yuv<1, 2>(positions);
             else
                 gather_yuv<2, 4>(positions);
-            kernels::yuv_to_bgr(source_.matrix, bytes_, words_, words_ + count, count, taps_);
+            kernels_.yuv_to_bgr(source_.matrix, bytes_, words_, words_ + count, count, taps_);
             break;
         }
         return taps_;
@@ -154,6 +154,7 @@ class TapReader {
         }
     }
 
+    const kernels::Kernels &kernels_ = kernels::kernels_in_use();
     const Source &source_;
     const int n_;
     std::uint8_t *bytes_;
@@ -257,6 +258,7 @@ bool all_inside(const Affine &inverse, const RectI &part, const Image &out) {
 /// The warp by way of a converted patch: the common case, a face of about the crop's size.
 void warp_from_patch(const Source &source, const Affine &inverse, const RectI &part,
                      const Bounds &bounds, Scratch &scratch, Image &out) {
+    const kernels::Kernels &loops = kernels::kernels_in_use();
     const auto n = static_cast<std::size_t>(out.width);
     float *patch =
         reserve_scratch(scratch.patch, 4 * static_cast<std::size_t>(part.w) * part.h);
@@ -267,13 +269,12 @@ void warp_from_patch(const Source &source, const Affine &inverse, const RectI &p
     const auto &m = inverse.m;
     for (int y = 0; y < out.height; ++y) {
         if (inside)
-            kernels::locate_patch_taps(m[1] * y + m[2] - part.x, m[4] * y + m[5] - part.y, m[0],
-                                       m[3], 4 * part.w, out.width, offsets, weights);
+            loops.locate_patch_taps(m[1] * y + m[2] - part.x, m[4] * y + m[5] - part.y, m[0],
+                                    m[3], 4 * part.w, out.width, offsets, weights);
         else
             locate_patch_row(inverse, y, out.width, bounds, part, offsets, weights);
-        kernels::blend_patch_row(patch, offsets, weights, out.width,
-                                 out.bgr.data() +
-                                     static_cast<std::ptrdiff_t>(y) * out.width * 3);
+        loops.blend_patch_row(patch, offsets, weights, out.width,
+                              out.bgr.data() + static_cast<std::ptrdiff_t>(y) * out.width * 3);
     }
 }
 
@@ -287,6 +288,7 @@ void warp_rows(const Source &source, const Affine &inverse, const Bounds &bounds
         warp_from_patch(source, inverse, *part, bounds, scratch, out);
         return;
     }
+    const kernels::Kernels &loops = kernels::kernels_in_use();
     const int width = out.width;
     const auto n = static_cast<std::size_t>(width);
     TapPosition *positions = reserve_scratch(scratch.positions, n);
@@ -297,11 +299,11 @@ void warp_rows(const Source &source, const Affine &inverse, const Bounds &bounds
     for (int y = 0; y < out.height; ++y) {
         locate_row(inverse, y, width, bounds, positions, weights);
         const BgrArrays &taps = reader.read(positions);
-        kernels::blend_four(taps.b, weights, width, blended.b);
-        kernels::blend_four(taps.g, weights, width, blended.g);
-        kernels::blend_four(taps.r, weights, width, blended.r);
-        kernels::round_to_bytes(blended, width,
-                                out.bgr.data() + static_cast<std::ptrdiff_t>(y) * width * 3);
+        loops.blend_four(taps.b, weights, width, blended.b);
+        loops.blend_four(taps.g, weights, width, blended.g);
+        loops.blend_four(taps.r, weights, width, blended.r);
+        loops.round_to_bytes(blended, width,
+                             out.bgr.data() + static_cast<std::ptrdiff_t>(y) * width * 3);
     }
 }
 
