@@ -4,6 +4,7 @@
 #include "core/cli/files.h"
 #include "core/cli/gallery_session.h"
 #include "core/cli/output.h"
+#include "core/gallery/gallery_check.h"
 #include "core/image/codec.h"
 
 #include <nlohmann/json.hpp>
@@ -20,9 +21,7 @@ using Json = nlohmann::ordered_json;
 constexpr int kThumbnailQuality = 90;
 constexpr std::size_t kFacesPerTransaction = 64; ///< what an interruption can lose at most
 
-// Below these a face still enrols, with a warning: it may give wrong matches later. The scale
-// is core/face/quality.cpp's; sharp frontal photographs score above 0.6.
-constexpr float kLowScore = 0.3F;
+// Below these, and kLowQualityScore, a face still enrols, with a warning.
 constexpr float kSmallEyeDistancePx = 20;
 constexpr float kLowSharpness = 0.3F;
 constexpr float kProfileDeg = 35;
@@ -100,7 +99,7 @@ Result<std::vector<Task>> read_tasks(const Arguments &arguments) {
 }
 
 std::string low_quality(const Quality &quality) {
-    if (!(quality.score < kLowScore))
+    if (!(quality.score < kLowQualityScore))
         return {};
     std::string why;
     const auto add = [&why](const char *text) {
@@ -122,9 +121,10 @@ std::string low_quality(const Quality &quality) {
 /// Writes faces to the gallery, some at a time, and keeps the account.
 class Enroller {
   public:
-    Enroller(const FaceSession &session, std::string location, bool keep_thumbnails)
-        : session_(session), location_(std::move(location)), keep_thumbnails_(keep_thumbnails) {
-    }
+    Enroller(const FaceSession &session, std::string location, bool keep_thumbnails,
+             std::optional<EnrolmentAdvisor> advisor)
+        : session_(session), location_(std::move(location)), keep_thumbnails_(keep_thumbnails),
+          advisor_(std::move(advisor)) {}
 
     /// The face of one picture. An error of the picture goes to `failures`, one of the gallery
     /// ends it all.
@@ -134,9 +134,18 @@ class Enroller {
             note_failure(failures_, task.path, std::move(photo).error());
             return {};
         }
+        const Face &face = photo->faces[0];
+        std::string warning = face.quality ? low_quality(*face.quality) : std::string();
+        if (!warning.empty())
+            print_warning(task.path + ": " + warning +
+                          "; a sharper, larger, frontal picture would be recognised better");
+        auto known = advise(task, face.embedding->values, warning);
+        if (!known)
+            return std::move(known).error();
+        if (*known)
+            return {};
         if (!store_)
             SPHERE_TRY(open());
-        const Face &face = photo->faces[0];
         Enrolment enrolment{task.person, task.path, face.quality, face.embedding->values, {}};
         if (keep_thumbnails_) {
             auto jpeg = encode_jpeg(*face.crop, kThumbnailQuality);
@@ -144,10 +153,6 @@ class Enroller {
                 return std::move(jpeg).error();
             enrolment.thumbnail_jpeg = std::move(*jpeg);
         }
-        std::string warning = face.quality ? low_quality(*face.quality) : std::string();
-        if (!warning.empty())
-            print_warning(task.path + ": " + warning +
-                          "; a sharper, larger, frontal picture would be recognised better");
         pending_.push_back(std::move(enrolment));
         pending_rows_.push_back(
             {{"path", task.path},
@@ -175,11 +180,54 @@ class Enroller {
         return {};
     }
 
+    /// Tells of folders with mixed people, once all faces are there.
+    void tell_misfits() {
+        if (!advisor_)
+            return;
+        for (const EnrolmentAdvisor::Misfit &misfit : advisor_->misfits()) {
+            misfits_.push_back({{"path", misfit.source},
+                                {"id", misfit.person_id},
+                                {"distance", tidy(misfit.distance)}});
+            print_warning(misfit.source + ": resembles no other picture of " +
+                          misfit.person_id + " (nearest " + fixed(misfit.distance, 4) +
+                          "): is it somebody else? spherectl gallery check looks at all");
+        }
+    }
+
+    const Json &skipped() const { return skipped_; }
+    const Json &misfits() const { return misfits_; }
     const Json &rows() const { return rows_; }
     std::size_t people() const { return people_.size(); }
     const std::vector<Failure> &failures() const { return failures_; }
 
   private:
+    /// True: the person has this very picture, it is not enrolled again. Adds to `warning` who
+    /// else the face looks like.
+    Result<bool> advise(const Task &task, const std::vector<float> &embedding,
+                        std::string &warning) {
+        if (!advisor_)
+            return false;
+        auto advice = advisor_->consider(task.person, embedding);
+        if (!advice)
+            return std::move(advice).error();
+        if (advice->same_picture) {
+            print_warning(task.path + ": " + task.person + " has this picture already" +
+                          (advice->source.empty() ? "" : " (" + advice->source + ")") +
+                          "; it is not enrolled again");
+            skipped_.push_back({{"path", task.path}, {"id", task.person}});
+            return true;
+        }
+        if (!advice->looks_like.empty()) {
+            const std::string text = "looks like " + advice->looks_like +
+                                     ", who is enrolled (distance " +
+                                     fixed(advice->distance, 4) + ")";
+            warning += (warning.empty() ? "" : "; ") + text;
+            print_warning(task.path + ": " + text + ": is one of the names wrong?");
+        }
+        SPHERE_TRY(advisor_->add(task.person, task.path, embedding));
+        return false;
+    }
+
     /// Only when there is a face to write: a bad command leaves no empty gallery behind.
     Result<void> open() {
         auto store = open_store(location_, OpenMode::CreateIfMissing);
@@ -192,6 +240,9 @@ class Enroller {
     const FaceSession &session_;
     std::string location_;
     bool keep_thumbnails_;
+    std::optional<EnrolmentAdvisor> advisor_; ///< empty: the model has no threshold
+    Json skipped_ = Json::array();
+    Json misfits_ = Json::array();
     std::unique_ptr<Store> store_;
     std::vector<Enrolment> pending_;
     std::vector<Json> pending_rows_;
@@ -200,18 +251,29 @@ class Enroller {
     std::vector<Failure> failures_;
 };
 
-/// The stamp of the gallery if there is one; no gallery yet is no error.
-Result<std::optional<EmbeddingStamp>> stamp_of(const std::string &location) {
+/// What is in the gallery if there is one; no gallery yet is no error.
+Result<GallerySnapshot> content_of(const std::string &location) {
     auto store = open_store(location, OpenMode::Existing);
     if (!store) {
         if (store.error().code == Errc::NotFound)
-            return std::optional<EmbeddingStamp>();
+            return GallerySnapshot();
         return std::move(store).error();
     }
-    auto snapshot = (*store)->load();
-    if (!snapshot)
-        return std::move(snapshot).error();
-    return std::move(snapshot->stamp);
+    return (*store)->load();
+}
+
+/// By the model's own metric and threshold; none where it has none.
+Result<std::optional<EnrolmentAdvisor>> make_advisor(const GallerySnapshot &snapshot,
+                                                     const FaceSession &session) {
+    const auto metric = parse_metric(session.model().default_metric);
+    const auto own = session.model().metrics.find(session.model().default_metric);
+    if (!metric || own == session.model().metrics.end())
+        return std::optional<EnrolmentAdvisor>();
+    auto advisor = EnrolmentAdvisor::make(snapshot, session.stamp().dims, *metric,
+                                          static_cast<float>(own->second.threshold));
+    if (!advisor)
+        return std::move(advisor).error();
+    return std::optional(std::move(*advisor));
 }
 
 void print_summary(const Context &context, const Enroller &enroller,
@@ -226,6 +288,8 @@ void print_summary(const Context &context, const Enroller &enroller,
                         {"faces", faces},
                         {"people", enroller.people()},
                         {"enrolled", enroller.rows()},
+                        {"skipped", enroller.skipped()},
+                        {"misfits", enroller.misfits()},
                         {"failed", failure_rows(enroller.failures())}}
                        .dump(-1, ' ', false, Json::error_handler_t::replace));
         return;
@@ -252,15 +316,19 @@ Result<int> run(const Context &context) {
     auto tasks = read_tasks(arguments);
     if (!tasks)
         return std::move(tasks).error();
-    auto stamp = stamp_of(*location);
-    if (!stamp)
-        return std::move(stamp).error();
-    auto session = FaceSession::open(follow_stamp(*session_options, arguments, *stamp));
+    auto content = content_of(*location);
+    if (!content)
+        return std::move(content).error();
+    auto session = FaceSession::open(follow_stamp(*session_options, arguments, content->stamp));
     if (!session)
         return std::move(session).error();
-    SPHERE_TRY(check_stamp(*location, *stamp, *session));
+    SPHERE_TRY(check_stamp(*location, content->stamp, *session));
+    auto advisor = make_advisor(*content, *session);
+    if (!advisor)
+        return std::move(advisor).error();
 
-    Enroller enroller(*session, *location, arguments.has("keep-thumbnails"));
+    Enroller enroller(*session, *location, arguments.has("keep-thumbnails"),
+                      std::move(*advisor));
     {
         Progress progress("enrol", tasks->size());
         for (std::size_t i = 0; i < tasks->size(); ++i) {
@@ -269,6 +337,7 @@ Result<int> run(const Context &context) {
         }
         SPHERE_TRY(enroller.commit());
     }
+    enroller.tell_misfits();
     print_summary(context, enroller, *location, *session, tasks->size());
     return exit_code_with(enroller.failures(), kExitDone);
 }
@@ -281,7 +350,8 @@ const Command kEnrolCommand = {
     "--gallery=PATH (--id=NAME IMAGE… | FOLDER) [OPTION…]",
     "Takes the largest face of each picture. A FOLDER has a sub-folder a person, named as the\n"
     "person. The gallery is made if it is not there; into one that is there, faces are added\n"
-    "with its own model. Pictures without a face are named, the others are done, and the exit\n"
+    "with its own model. A picture that a person has already is not enrolled again. Pictures "
+    "without a face are named, the others are done, and the exit\n"
     "code is 2. Pictures themselves are not kept.",
     "spherectl enrol --gallery people.db --id anna anna1.jpg anna2.jpg",
     &options,

@@ -262,18 +262,51 @@ Result<Photo> FaceSession::embed_one(const std::string &path, Pick pick) const {
     return photo;
 }
 
-Result<Metric> FaceSession::metric(const Arguments &arguments) const {
+Result<std::vector<float>>
+FaceSession::embed_thumbnail(const std::string &name, const std::vector<std::uint8_t> &jpeg,
+                             const std::string &template_name) const {
+    auto image = decode_image(name, jpeg);
+    if (!image)
+        return std::move(image).error();
+    Face face;
+    face.box = {0, 0, static_cast<float>(image->width), static_cast<float>(image->height)};
+    if (template_name == embedder_->align_template().name) {
+        face.crop = std::make_shared<Image>(std::move(*image));
+    } else {
+        const auto from = find_template(template_name);
+        if (from && from->uses_landmarks)
+            face.landmarks = from->points;
+        align_face(image->view(), embedder_->align_template(), AlignOptions{}, face);
+    }
+    if (!face.crop)
+        return fail(Errc::Unsupported, name, ": a crop of ", template_name,
+                    " cannot be brought to ", embedder_->align_template().name,
+                    ": enrol the photographs again");
+    const Image *const crops[] = {face.crop.get()};
+    auto embeddings = embedder_->embed(crops);
+    if (!embeddings)
+        return fail(embeddings.error().code, name, ": ", embeddings.error().message);
+    if (embeddings->front().values.empty())
+        return fail(Errc::Corrupt, name, ": its embedding is not finite");
+    return std::move(embeddings->front().values);
+}
+
+namespace {
+
+Result<Metric> metric_by_model(const Arguments &arguments, const ModelDescriptor &model) {
     std::string name = arguments.text("metric", "auto");
     if (name == "auto")
-        name = model().default_metric;
+        name = model.default_metric;
     auto metric = parse_metric(name);
     if (!metric)
         return fail(metric.error().code, "--metric=", name, ": give auto, cosine or euclidean");
     return metric;
 }
 
-Result<Judgement> FaceSession::judgement(const Arguments &arguments) const {
-    auto chosen = metric(arguments);
+} // namespace
+
+Result<Judgement> judge_by_model(const Arguments &arguments, const ModelDescriptor &model) {
+    auto chosen = metric_by_model(arguments, model);
     if (!chosen)
         return std::move(chosen).error();
     auto threshold = read_threshold(arguments, "threshold", kMaxDistance);
@@ -281,12 +314,20 @@ Result<Judgement> FaceSession::judgement(const Arguments &arguments) const {
         return std::move(threshold).error();
     if (*threshold)
         return Judgement{*chosen, **threshold};
-    const auto own = model().metrics.find(metric_name(*chosen));
-    if (own == model().metrics.end())
-        return fail(Errc::InvalidArgument, "model ", model().name,
+    const auto own = model.metrics.find(metric_name(*chosen));
+    if (own == model.metrics.end())
+        return fail(Errc::InvalidArgument, "model ", model.name,
                     " has no threshold for metric ", metric_name(*chosen),
                     "; give --threshold (spherectl calibrate finds one), or another --metric");
     return Judgement{*chosen, own->second.threshold};
+}
+
+Result<Metric> FaceSession::metric(const Arguments &arguments) const {
+    return metric_by_model(arguments, model());
+}
+
+Result<Judgement> FaceSession::judgement(const Arguments &arguments) const {
+    return judge_by_model(arguments, model());
 }
 
 } // namespace sphere::cli

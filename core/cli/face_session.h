@@ -79,6 +79,13 @@ class FaceSession {
     /// NotFound: no face, or none that can be embedded.
     Result<Photo> embed_one(const std::string &path, Pick pick) const;
 
+    /// Embeds a kept thumbnail: a crop of `template_name`, as JPEG. One of another template
+    /// than the model's is brought to it by the templates' own points. Errors name `name`:
+    /// Corrupt, Unsupported (no way from one template to the other), Engine.
+    Result<std::vector<float>> embed_thumbnail(const std::string &name,
+                                               const std::vector<std::uint8_t> &jpeg,
+                                               const std::string &template_name) const;
+
     /// --metric and --threshold of `arguments`. InvalidArgument where neither the option nor
     /// the model gives a threshold.
     Result<Judgement> judgement(const Arguments &arguments) const;
@@ -95,6 +102,10 @@ class FaceSession {
     std::shared_ptr<Detector> detector_;
     std::shared_ptr<Embedder> embedder_; ///< null where only a detector was asked for
 };
+
+/// --metric and --threshold of `arguments`, or what `model` says of itself. InvalidArgument
+/// where neither gives a threshold.
+Result<Judgement> judge_by_model(const Arguments &arguments, const ModelDescriptor &model);
 
 /// Index of the face that `pick` says; `faces` must not be empty.
 std::size_t pick_face(const Photo &photo, Pick pick);

@@ -3,6 +3,7 @@
 #include "core/cli/gallery_session.h"
 
 #include "core/gallery/enrolment_check.h"
+#include "core/model/store.h"
 
 namespace sphere::cli {
 
@@ -22,6 +23,22 @@ SessionOptions follow_stamp(SessionOptions options, const Arguments &arguments,
     if (own_model && !arguments.has("flip"))
         options.flip = parse_flip_mode(stamp->flip);
     return options;
+}
+
+Result<Judgement> judge_by_stamp(const Arguments &arguments,
+                                 const std::optional<EmbeddingStamp> &stamp) {
+    if (!stamp)
+        return fail(Errc::NotFound, "nobody is enrolled in this gallery: spherectl enrol "
+                                    "--gallery PATH --id NAME IMAGE… adds a person");
+    // Both given: the descriptor is not needed.
+    const auto metric = parse_metric(arguments.text("metric", "auto"));
+    if (metric && arguments.has("threshold"))
+        return judge_by_model(arguments, ModelDescriptor{});
+    const auto model = ModelStore::from_environment().find(stamp->model);
+    if (!model)
+        return fail(model.error().code, model.error().message,
+                    "; or give --metric and --threshold");
+    return judge_by_model(arguments, *model);
 }
 
 Result<void> check_stamp(const std::string &gallery, const std::optional<EmbeddingStamp> &stamp,

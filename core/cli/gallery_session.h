@@ -20,6 +20,12 @@ Result<std::string> gallery_location(const Arguments &arguments);
 SessionOptions follow_stamp(SessionOptions options, const Arguments &arguments,
                             const std::optional<EmbeddingStamp> &stamp);
 
+/// As FaceSession::judgement, by the descriptor of the model that made a gallery: no network is
+/// loaded. Errors: NotFound where nobody is enrolled or the descriptor is not installed and
+/// --metric and --threshold are not given.
+Result<Judgement> judge_by_stamp(const Arguments &arguments,
+                                 const std::optional<EmbeddingStamp> &stamp);
+
 /// Mismatch, naming both and the way to re-embed, where the gallery's stamp is another.
 Result<void> check_stamp(const std::string &gallery, const std::optional<EmbeddingStamp> &stamp,
                          const FaceSession &session);

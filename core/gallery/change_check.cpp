@@ -3,6 +3,7 @@
 #include "core/gallery/change_check.h"
 
 #include "core/gallery/enrolment_check.h"
+#include "core/gallery/json_text.h"
 #include "core/gallery/limits.h"
 
 #include <nlohmann/json.hpp>
@@ -32,8 +33,8 @@ struct Checker {
             return fail(Errc::InvalidArgument, "the attributes of ", change.id, " have ",
                         change.attributes->size(), " bytes; up to ", kMaxAttributesBytes,
                         " are possible");
-        const auto json = nlohmann::json::parse(*change.attributes, nullptr, false);
-        if (!json.is_object())
+        if (!has_bounded_depth(*change.attributes) ||
+            !nlohmann::json::parse(*change.attributes, nullptr, false).is_object())
             return fail(Errc::InvalidArgument, "the attributes of ", change.id,
                         " are not a JSON object, as {\"team\": \"night shift\"}");
         return {};

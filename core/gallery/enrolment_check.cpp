@@ -48,6 +48,9 @@ Result<void> check_face(const EmbeddingStamp &stamp, const Enrolment &face) {
     if (face.thumbnail_jpeg.size() > kMaxThumbnailBytes)
         return fail(Errc::InvalidArgument, what, "a thumbnail of ", face.thumbnail_jpeg.size(),
                     " bytes; up to ", kMaxThumbnailBytes, " are possible");
+    if (face.thumbnail_template.size() > kMaxTextBytes ||
+        !is_plain_text(face.thumbnail_template))
+        return fail(Errc::InvalidArgument, what, "the thumbnail's template is no name");
     if (face.embedding.size() != static_cast<std::size_t>(stamp.dims))
         return fail(Errc::InvalidArgument, what, "an embedding of ", face.embedding.size(),
                     " values where the stamp says ", stamp.dims);

@@ -95,6 +95,7 @@ struct FaceRecord {
     bool quarantined = false;
     bool embedded = false; ///< under the stamp in use
     bool has_thumbnail = false;
+    std::string thumbnail_template; ///< where it is another than the stamp's in use
 };
 
 struct NegativeRecord {
@@ -111,6 +112,10 @@ struct Stranger {
     std::int64_t first_seen_ms = 0;
     std::int64_t last_seen_ms = 0;
 };
+
+/// Which faces: those that are looked for, those of people in quarantine, those of strangers
+/// (whose ids are "unknown-N").
+enum class FaceKind : std::uint8_t { Known, Quarantined, Strangers };
 
 /// Who did what, when. Holds numbers of people, never their names or embeddings, so that
 /// nothing of a removed person stays in it.
@@ -147,8 +152,8 @@ class PeopleAdmin {
 
     virtual Result<GalleryNotes> notes(int newest_audit_entries) = 0;
 
-    /// As Store::load, of the strangers instead: their ids are "unknown-N".
-    virtual Result<GallerySnapshot> load_strangers() = 0;
+    /// As Store::load, of one kind of faces. Thresholds and negatives come with Known alone.
+    virtual Result<GallerySnapshot> load(FaceKind kind) = 0;
 };
 
 /// As open_store(), for a gallery that is there.

@@ -29,9 +29,9 @@ class SqliteAdmin final : public PeopleAdmin {
             return read_gallery_notes(db, newest_audit_entries);
         });
     }
-    Result<GallerySnapshot> load_strangers() override {
-        return gallery_.read([](SqliteDb &db, SqliteStatements &s) {
-            return read_gallery_snapshot(db, s, PeopleKind::Strangers);
+    Result<GallerySnapshot> load(FaceKind kind) override {
+        return gallery_.read([kind](SqliteDb &db, SqliteStatements &s) {
+            return read_gallery_snapshot(db, s, kind);
         });
     }
 

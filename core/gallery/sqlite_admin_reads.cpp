@@ -57,8 +57,10 @@ Result<std::vector<FaceRecord>> read_gallery_faces(SqliteDb &db, SqliteStatement
         face.quarantined = row.integer(11) != 0;
         face.has_thumbnail = row.integer(12) != 0;
         face.embedded = row.integer(13) != 0;
+        face.thumbnail_template = row.text(14);
         if (face.person_id.empty() || face.person_id.size() > kMaxPersonIdBytes ||
-            face.source.size() > kMaxTextBytes)
+            face.source.size() > kMaxTextBytes ||
+            face.thumbnail_template.size() > kMaxTextBytes)
             return damaged_gallery(db, "face " + std::to_string(face.face_id) +
                                            " has a person or source that is not possible");
         faces.push_back(std::move(face));

@@ -229,7 +229,11 @@ Result<std::int64_t> Applier::operator()(const RemoveNegative &change) {
 }
 
 Result<std::int64_t> Applier::operator()(const Reembed &change) {
-    for (const char *sql : {"DELETE FROM embeddings", "DELETE FROM negatives"}) {
+    // Thumbnails stay as they are, of the template of before.
+    for (const char *sql : {"UPDATE faces SET thumbnail_template = (SELECT s.template FROM "
+                            "gallery g JOIN stamps s ON s.stamp = g.stamp) WHERE "
+                            "thumbnail_jpeg IS NOT NULL AND thumbnail_template IS NULL",
+                            "DELETE FROM embeddings", "DELETE FROM negatives"}) {
         const auto removed = execute(db_, sql);
         if (!removed)
             return removed;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 namespace sphere {
 
@@ -76,10 +77,13 @@ Result<std::vector<Person>> read_gallery_people(SqliteDb &db, SqliteStatements &
     }
 }
 
-namespace {
-
 std::vector<float> from_little_endian(std::span<const std::uint8_t> bytes) {
     std::vector<float> values(bytes.size() / 4);
+    if constexpr (std::endian::native == std::endian::little) {
+        if (!values.empty())
+            std::memcpy(values.data(), bytes.data(), values.size() * 4);
+        return values;
+    }
     for (std::size_t i = 0; i < values.size(); ++i) {
         std::uint32_t bits = 0;
         for (std::size_t b = 0; b < 4; ++b)
@@ -88,6 +92,8 @@ std::vector<float> from_little_endian(std::span<const std::uint8_t> bytes) {
     }
     return values;
 }
+
+namespace {
 
 /// The face in the row that the load statement stands at.
 Result<EnrolledFace> read_face(const SqliteDb &db, const SqliteStatements &statements,
@@ -192,7 +198,7 @@ Result<void> read_decision_aids(SqliteDb &db, SqliteStatements &statements,
 } // namespace
 
 Result<GallerySnapshot> read_gallery_snapshot(SqliteDb &db, SqliteStatements &statements,
-                                              PeopleKind kind) {
+                                              FaceKind kind) {
     // One transaction: the version and the rows are of the same moment.
     auto transaction = SqliteTransaction::begin(db, SqliteTransaction::Kind::Read);
     if (!transaction)
@@ -212,11 +218,11 @@ Result<GallerySnapshot> read_gallery_snapshot(SqliteDb &db, SqliteStatements &st
     const auto most = most_embeddings(db, snapshot.stamp->dims);
     if (!most)
         return most.error();
-    if (kind == PeopleKind::People)
+    if (kind == FaceKind::Known)
         SPHERE_TRY(read_decision_aids(db, statements, (*active)->key, snapshot));
     SqliteStatement &query = statements.load;
     query.bind(1, (*active)->key);
-    query.bind(2, std::int64_t{kind == PeopleKind::Strangers});
+    query.bind(2, static_cast<std::int64_t>(kind));
     for (;;) {
         const auto row = query.step();
         if (!row)

@@ -22,11 +22,11 @@ Result<std::int64_t> read_gallery_version(SqliteDb &db, SqliteStatements &statem
 Result<std::optional<StoredStamp>> read_active_stamp(SqliteDb &db,
                                                      SqliteStatements &statements);
 Result<std::vector<Person>> read_gallery_people(SqliteDb &db, SqliteStatements &statements);
-
-enum class PeopleKind : std::uint8_t { People, Strangers };
 /// In a transaction of its own: version and rows are of one moment.
 Result<GallerySnapshot> read_gallery_snapshot(SqliteDb &db, SqliteStatements &statements,
-                                              PeopleKind kind);
+                                              FaceKind kind);
+
+std::vector<float> from_little_endian(std::span<const std::uint8_t> bytes);
 
 // For PeopleAdmin.
 Result<std::vector<FaceRecord>> read_gallery_faces(SqliteDb &db, SqliteStatements &statements,

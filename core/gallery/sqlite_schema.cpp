@@ -65,6 +65,7 @@ UPDATE gallery SET next_person = (SELECT coalesce(max(person), 0) + 1 FROM peopl
 ALTER TABLE people ADD COLUMN threshold REAL;
 ALTER TABLE people ADD COLUMN stranger INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE faces ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE faces ADD COLUMN thumbnail_template TEXT;
 CREATE TABLE negatives (
     negative INTEGER PRIMARY KEY AUTOINCREMENT,
     person INTEGER REFERENCES people ON DELETE CASCADE,

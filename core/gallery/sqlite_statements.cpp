@@ -32,8 +32,8 @@ Result<SqliteStatements> prepare_gallery_statements(SqliteDb &db) {
         {&SqliteStatements::find_person, "SELECT person FROM people WHERE id = ?1"},
         {&SqliteStatements::insert_face,
          "INSERT INTO faces (person, added_at, source, quality_score, sharpness, brightness, "
-         "yaw_deg, pitch_deg, roll_deg, eye_distance_px, thumbnail_jpeg) "
-         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"},
+         "yaw_deg, pitch_deg, roll_deg, eye_distance_px, thumbnail_jpeg, "
+         "thumbnail_template) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"},
         {&SqliteStatements::insert_embedding,
          "INSERT INTO embeddings (face, stamp, vector) VALUES (?1, ?2, ?3)"},
         {&SqliteStatements::count_faces, "SELECT count(*) FROM faces"},
@@ -57,17 +57,19 @@ Result<SqliteStatements> prepare_gallery_statements(SqliteDb &db) {
          "SELECT f.face, p.id, f.source, f.added_at, f.quality_score, f.sharpness, "
          "f.brightness, f.yaw_deg, f.pitch_deg, f.roll_deg, f.eye_distance_px, f.quarantined, "
          "f.thumbnail_jpeg IS NOT NULL, EXISTS (SELECT 1 FROM embeddings e JOIN gallery g ON "
-         "g.stamp = e.stamp WHERE e.face = f.face) FROM faces f JOIN people p ON "
+         "g.stamp = e.stamp WHERE e.face = f.face), f.thumbnail_template FROM faces f JOIN "
+         "people p ON "
          "p.person = f.person WHERE (?1 = '' AND p.stranger = 0) OR p.id = ?1 "
          "ORDER BY p.id, f.face"},
         // Outer joins: an embedding without its face or person is damage, not to be passed
         // over.
-        {&SqliteStatements::load, "SELECT e.face, p.id, p.label, e.vector FROM embeddings e "
-                                  "LEFT JOIN faces f ON f.face = e.face "
-                                  "LEFT JOIN people p ON p.person = f.person "
-                                  "WHERE e.stamp = ?1 AND coalesce(f.quarantined, 0) = 0 "
-                                  "AND (p.person IS NULL OR (p.stranger > 0) = ?2) "
-                                  "ORDER BY e.face"},
+        {&SqliteStatements::load,
+         "SELECT e.face, p.id, p.label, e.vector FROM embeddings e "
+         "LEFT JOIN faces f ON f.face = e.face "
+         "LEFT JOIN people p ON p.person = f.person "
+         "WHERE e.stamp = ?1 AND (p.person IS NULL OR ?2 = CASE WHEN p.stranger > 0 "
+         "THEN 2 WHEN f.quarantined THEN 1 ELSE 0 END) "
+         "ORDER BY e.face"},
     };
     SqliteStatements statements;
     for (const Row &row : kRows) {

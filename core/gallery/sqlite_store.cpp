@@ -28,7 +28,7 @@ class SqliteStore final : public Store {
     }
     Result<GallerySnapshot> load() override {
         return gallery_.read([](SqliteDb &db, SqliteStatements &s) {
-            return read_gallery_snapshot(db, s, PeopleKind::People);
+            return read_gallery_snapshot(db, s, FaceKind::Known);
         });
     }
     Result<std::int64_t> version() override {

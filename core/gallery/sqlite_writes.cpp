@@ -96,6 +96,8 @@ Result<std::int64_t> SqliteFaceWriter::add(const Enrolment &enrolment, std::int6
     }
     if (!enrolment.thumbnail_jpeg.empty())
         face.bind(11, std::span<const std::uint8_t>(enrolment.thumbnail_jpeg));
+    if (!enrolment.thumbnail_template.empty())
+        face.bind(12, std::string_view(enrolment.thumbnail_template));
     SPHERE_TRY(face.run());
     const std::int64_t face_id = db_.last_insert_id();
 

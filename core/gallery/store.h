@@ -30,6 +30,7 @@ struct Enrolment {
     std::vector<float> embedding;             ///< raw, stamp.dims values, all finite
     std::vector<std::uint8_t> thumbnail_jpeg; ///< empty = none kept
     std::int64_t added_at_ms = 0;             ///< Unix time; 0: now
+    std::string thumbnail_template; ///< that the thumbnail was cut by; empty: the stamp's
 };
 
 struct EnrolledFace {

@@ -159,13 +159,18 @@ Result<void> write_file(const std::string &path, const std::vector<std::uint8_t>
 
 } // namespace
 
-Result<Image> read_image(const std::string &path) try {
+Result<Image> read_image(const std::string &path) {
     auto bytes = read_file(path);
     if (!bytes)
         return std::move(bytes).error();
-    const std::optional<PictureHeader> header = probe_picture(*bytes);
-    SPHERE_TRY(check_header(path, *bytes, header));
-    const cv::Mat mat = cv::imdecode(*bytes, cv::IMREAD_COLOR);
+    return decode_image(path, *bytes);
+}
+
+Result<Image> decode_image(const std::string &path,
+                           const std::vector<std::uint8_t> &bytes) try {
+    const std::optional<PictureHeader> header = probe_picture(bytes);
+    SPHERE_TRY(check_header(path, bytes, header));
+    const cv::Mat mat = cv::imdecode(bytes, cv::IMREAD_COLOR);
     if (mat.empty() || mat.type() != CV_8UC3)
         return fail(Errc::Corrupt, path, ": the ", header->format,
                     " data is damaged or of a kind that OpenCV cannot decode");

@@ -18,6 +18,9 @@ inline constexpr long long kMaxImagePixels = 256LL * 1000 * 1000;
 /// empty, ends early, too large); each names the path.
 Result<Image> read_image(const std::string &path);
 
+/// The same of bytes in memory; `name` stands for the path in errors.
+Result<Image> decode_image(const std::string &name, const std::vector<std::uint8_t> &bytes);
+
 /// Writes JPEG or PNG by the path's extension, through a temporary file that is renamed, mode
 /// 0600. Errors: InvalidArgument (extension, empty picture), NotFound (folder), Permission,
 /// NoSpace, Io.

@@ -16,6 +16,10 @@ Result<Image> read_image(const std::string &path) {
     return absent("cannot read " + path);
 }
 
+Result<Image> decode_image(const std::string &name, const std::vector<std::uint8_t> &) {
+    return absent("cannot read " + name);
+}
+
 Result<void> write_image(const std::string &path, const Image &) {
     return absent("cannot write " + path);
 }

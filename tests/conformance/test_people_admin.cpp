@@ -130,6 +130,9 @@ TEST_P(AdminConformance, FacesInQuarantineAreKeptAndNotLookedFor) {
     EXPECT_EQ(apply({QuarantineFaces{{faces_[0]}, true}}), (std::vector<std::int64_t>{1}));
     EXPECT_EQ(store_->load()->faces.size(), 2u);
     EXPECT_TRUE((*admin_->list_faces("ana"))[0].quarantined);
+    const auto quarantined = admin_->load(FaceKind::Quarantined);
+    ASSERT_EQ(quarantined->faces.size(), 1u);
+    EXPECT_EQ(quarantined->faces[0].embedding, (std::vector<float>{1, 0, 0, 0}));
     EXPECT_EQ((*store_->list_people())[0].faces, 2);
     apply({QuarantineFaces{{faces_[0]}, false}});
     EXPECT_EQ(store_->load()->faces.size(), 3u);
@@ -225,7 +228,7 @@ TEST_P(AdminConformance, StrangersAreKnownByNumberAndNotAsPeople) {
     // Nobody is taken for one of them.
     EXPECT_EQ(store_->load()->faces.size(), 3u);
     EXPECT_EQ(store_->list_people()->size(), 2u);
-    const auto loaded = *admin_->load_strangers();
+    const auto loaded = *admin_->load(FaceKind::Strangers);
     ASSERT_EQ(loaded.faces.size(), 2u);
     EXPECT_EQ(loaded.faces[1].person_id, "unknown-2");
     EXPECT_EQ(loaded.version, *store_->version());

@@ -65,7 +65,8 @@ void use(sphere::Store &store) {
 
 void look_after(sphere::PeopleAdmin &admin) {
     (void)admin.notes(10);
-    (void)admin.load_strangers();
+    (void)admin.load(sphere::FaceKind::Quarantined);
+    (void)admin.load(sphere::FaceKind::Strangers);
     const auto faces = admin.list_faces("");
     if (!faces || faces->empty())
         return;
