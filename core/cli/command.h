@@ -36,5 +36,6 @@ extern const Command kFindCommand;
 extern const Command kGalleryCommand;
 extern const Command kEvalCommand;
 extern const Command kCalibrateCommand;
+extern const Command kQuantizeCommand;
 
 } // namespace sphere::cli

@@ -15,8 +15,9 @@ namespace sphere::cli {
 namespace {
 
 const Command *const kCommands[] = {
-    &kModelsCommand, &kDetectCommand,  &kRepresentCommand, &kVerifyCommand,    &kEnrolCommand,
-    &kFindCommand,   &kGalleryCommand, &kEvalCommand,      &kCalibrateCommand,
+    &kModelsCommand,    &kDetectCommand,   &kRepresentCommand, &kVerifyCommand,
+    &kEnrolCommand,     &kFindCommand,     &kGalleryCommand,   &kEvalCommand,
+    &kCalibrateCommand, &kQuantizeCommand,
 };
 
 constexpr OptionSpec kCommonOptions[] = {

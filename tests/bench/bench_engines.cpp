@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // ms a picture of each network by each engine: the median and the best of many, side by side,
 // and the median of the ratios to the first engine within a round.
-//   bench_engines [--threads N] [--batch N] [--runs N] MODEL...
+//   bench_engines [--threads N] [--batch N] [--runs N] [--calibrate] MODEL...
 // MODEL is a descriptor's name, or PROTOTXT:CAFFEMODEL for SphereFace's input.
-#include "core/engine/engine.h"
+#include "core/engine/calibration.h"
 
 #include <algorithm>
 #include <chrono>
@@ -18,6 +18,7 @@ using namespace sphere;
 
 struct Options {
     int threads = 1, batch = 1, runs = 60;
+    bool calibrate = false;
     std::vector<std::string> models;
 };
 
@@ -26,6 +27,7 @@ struct Contender {
     Precision precision;
     std::shared_ptr<Engine> loaded;
     std::vector<double> ms;
+    bool singly = false; ///< the file bakes batch 1 and the engine keeps to it
 };
 
 ResolvedModel find(const std::string &name) {
@@ -45,9 +47,21 @@ ResolvedModel find(const std::string &name) {
     return model;
 }
 
+Result<void> run_singly(Engine &engine, const Tensor &input, std::vector<Tensor> &outputs) {
+    Tensor one = input;
+    one.shape[0] = 1;
+    const auto each = static_cast<std::ptrdiff_t>(one.elements());
+    for (std::ptrdiff_t n = 0; n < input.shape[0]; ++n) {
+        one.data.assign(input.data.begin() + n * each, input.data.begin() + (n + 1) * each);
+        SPHERE_TRY(engine.run(one, outputs));
+    }
+    return {};
+}
+
 double run_once(Contender &contender, const Tensor &input, std::vector<Tensor> &outputs) {
     const auto start = std::chrono::steady_clock::now();
-    auto ran = contender.loaded->run(input, outputs);
+    auto ran = contender.singly ? run_singly(*contender.loaded, input, outputs)
+                                : contender.loaded->run(input, outputs);
     const std::chrono::duration<double, std::milli> took =
         std::chrono::steady_clock::now() - start;
     if (!ran) {
@@ -57,12 +71,40 @@ double run_once(Contender &contender, const Tensor &input, std::vector<Tensor> &
     return took.count();
 }
 
+Tensor random_pictures(const ModelInput &in, int count, unsigned seed) {
+    Tensor input;
+    input.reset({count, in.norm.order == ChannelOrder::Gray ? 1 : 3, in.height, in.width});
+    std::mt19937 random(seed);
+    std::uniform_real_distribution<float> values(-1, 1);
+    for (float &x : input.data)
+        x = values(random);
+    return input;
+}
+
+// For speed alone: ranges of random pictures, stored beside the weights.
+void calibrate(const ResolvedModel &model) {
+    std::vector<Tensor> pictures;
+    for (unsigned seed = 2; seed < 10; ++seed)
+        pictures.push_back(random_pictures(model.descriptor.input, 1, seed));
+    const auto made = calibrate_int8(model, pictures);
+    const auto stored = made ? save_calibration(model, *made) : made.error();
+    if (!stored)
+        std::fprintf(stderr, "%s\n", stored.error().message.c_str());
+    else
+        std::printf("%-14s int8: cosine to fp32 %.5f, %zu nodes in fp32\n",
+                    model.descriptor.name.c_str(), made->cosine, made->fp32_nodes.size());
+}
+
 // Turns alternate, so that a busy machine is as bad for one as for the other.
 void bench(const std::string &name, const Options &options) {
     const ResolvedModel model = find(name);
-    std::vector<Contender> contenders = {{"opencv fp32", "opencv", Precision::Fp32, {}, {}},
-                                         {"onednn fp32", "onednn", Precision::Fp32, {}, {}},
-                                         {"onednn bf16", "onednn", Precision::Bf16, {}, {}}};
+    std::vector<Contender> contenders = {
+        {"opencv fp32", "opencv", Precision::Fp32, {}, {}, false},
+        {"onednn fp32", "onednn", Precision::Fp32, {}, {}, false},
+        {"onednn bf16", "onednn", Precision::Bf16, {}, {}, false},
+        {"onednn int8", "onednn", Precision::Int8, {}, {}, false}};
+    if (options.calibrate)
+        calibrate(model);
     std::erase_if(contenders, [&](Contender &contender) {
         EngineOptions wanted;
         wanted.engine = contender.engine;
@@ -75,16 +117,11 @@ void bench(const std::string &name, const Options &options) {
             return true;
         }
         contender.loaded = *made;
+        contender.singly =
+            model.descriptor.batch == 1 && contender.loaded->preferred_batch() == 1;
         return false;
     });
-    const ModelInput &in = model.descriptor.input;
-    Tensor input;
-    input.reset(
-        {options.batch, in.norm.order == ChannelOrder::Gray ? 1 : 3, in.height, in.width});
-    std::mt19937 random(1);
-    std::uniform_real_distribution<float> values(-1, 1);
-    for (float &x : input.data)
-        x = values(random);
+    const Tensor input = random_pictures(model.descriptor.input, options.batch, 1);
     std::vector<Tensor> outputs;
     for (int i = -3; i < options.runs; ++i)
         for (Contender &contender : contenders) {
@@ -116,8 +153,10 @@ int main(int argc, char **argv) {
             value = std::max(1, std::atoi(argv[++i]));
             return true;
         };
-        if (!number("--threads", options.threads) && !number("--batch", options.batch) &&
-            !number("--runs", options.runs))
+        if (std::strcmp(argv[i], "--calibrate") == 0)
+            options.calibrate = true;
+        else if (!number("--threads", options.threads) && !number("--batch", options.batch) &&
+                 !number("--runs", options.runs))
             options.models.emplace_back(argv[i]);
     }
     std::printf("gst-sphere %s\n", SPHERE_VERSION);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Engine onednn gives the numbers that engine opencv gives, on every network we have.
-#include "core/engine/engine.h"
+#include "core/engine/calibration.h"
 
 #include "tests/support/temporary_directory.h"
 
@@ -52,6 +52,18 @@ double relative_difference(const Tensor &a, const Tensor &reference) {
     return difference / std::max(largest, 1e-20);
 }
 
+double cosine(const Tensor &got, const Tensor &want) {
+    if (got.shape != want.shape)
+        return -1;
+    double dot = 0, a = 0, b = 0;
+    for (std::size_t k = 0; k < got.data.size(); ++k) {
+        dot += static_cast<double>(got.data[k]) * want.data[k];
+        a += static_cast<double>(got.data[k]) * got.data[k];
+        b += static_cast<double>(want.data[k]) * want.data[k];
+    }
+    return dot / std::sqrt(a * b);
+}
+
 class Onednn : public testing::TestWithParam<Case> {
   protected:
     void SetUp() override {
@@ -96,7 +108,17 @@ class Onednn : public testing::TestWithParam<Case> {
         EXPECT_TRUE(made.ok()) << (made.ok() ? "" : made.error().message);
         return made.ok() ? *made : nullptr;
     }
+    // Links to the files, so that a calibration is stored beside them.
+    void in_a_folder_of_its_own() {
+        for (std::string &path : model_.paths) {
+            const std::string link =
+                folder_.path() + "/" + std::filesystem::path(path).filename().string();
+            std::filesystem::create_symlink(path, link);
+            path = link;
+        }
+    }
     ResolvedModel model_;
+    testing_support::TemporaryDirectory folder_;
 };
 
 TEST_P(Onednn, AgreesWithOpencv) {
@@ -152,16 +174,59 @@ TEST_P(Onednn, Bf16IsNear) {
     std::vector<Tensor> got, want;
     ASSERT_TRUE(ours->run(input, got).ok());
     ASSERT_TRUE(peer->run(input, want).ok());
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        double dot = 0, a = 0, b = 0;
-        ASSERT_EQ(got[i].shape, want[i].shape);
-        for (std::size_t k = 0; k < got[i].data.size(); ++k) {
-            dot += static_cast<double>(got[i].data[k]) * want[i].data[k];
-            a += static_cast<double>(got[i].data[k]) * got[i].data[k];
-            b += static_cast<double>(want[i].data[k]) * want[i].data[k];
-        }
-        EXPECT_GT(dot / std::sqrt(a * b), 0.99) << "output " << i;
-    }
+    for (std::size_t i = 0; i < got.size(); ++i)
+        EXPECT_GT(cosine(got[i], want[i]), 0.99) << "output " << i;
+}
+
+TEST_P(Onednn, Int8IsNearOnceCalibrated) {
+    in_a_folder_of_its_own();
+    EngineOptions options;
+    options.engine = "onednn";
+    options.precision = Precision::Int8;
+    const auto without = make_engine(model_, options);
+    ASSERT_FALSE(without.ok());
+    EXPECT_NE(without.error().message.find("spherectl quantize"), std::string::npos)
+        << without.error().message;
+    if (without.error().code == Errc::Unsupported)
+        GTEST_SKIP() << without.error().message; // a CPU without VNNI
+    std::vector<Tensor> inputs;
+    for (const unsigned seed : {11U, 12U, 13U, 14U})
+        inputs.push_back(random_input(model_.descriptor, GetParam(), 1, seed));
+    const auto calibration = calibrate_int8(model_, inputs);
+    ASSERT_TRUE(calibration.ok()) << calibration.error().message;
+    EXPECT_GT(calibration->cosine, 0.98);
+    ASSERT_TRUE(save_calibration(model_, *calibration).ok());
+    const auto int8 = engine("onednn", Precision::Int8, 2), fp32 = engine("onednn");
+    ASSERT_TRUE(int8 && fp32);
+    std::vector<Tensor> got, want;
+    const Tensor input = random_input(model_.descriptor, GetParam(), 3);
+    ASSERT_TRUE(int8->run(input, got).ok());
+    ASSERT_TRUE(fp32->run(input, want).ok());
+    double sum = 0;
+    for (std::size_t i = 0; i < got.size(); ++i)
+        sum += cosine(got[i], want[i]);
+    EXPECT_GT(sum / static_cast<double>(got.size()), 0.97);
+}
+
+TEST_P(Onednn, ACalibrationOfOtherWeightsIsRefused) {
+    in_a_folder_of_its_own();
+    Int8Calibration calibration;
+    calibration.model = model_.descriptor.name;
+    calibration.sha256 = std::string(64, 'a');
+    const auto path = save_calibration(model_, calibration);
+    ASSERT_TRUE(path.ok()) << path.error().message;
+    const auto other = load_calibration(model_);
+    ASSERT_FALSE(other.ok());
+    EXPECT_EQ(other.error().code, Errc::Mismatch);
+    EXPECT_NE(other.error().message.find(*path), std::string::npos);
+    EXPECT_NE(other.error().message.find("quantize"), std::string::npos);
+    std::ofstream(*path) << "{\"schema\": \"sphere.int8/1\", \"ranges\": [";
+    const auto torn = load_calibration(model_);
+    ASSERT_FALSE(torn.ok());
+    EXPECT_EQ(torn.error().code, Errc::Corrupt);
+    EngineOptions options;
+    options.engine = "onednn"; // precision=auto goes on without it
+    EXPECT_TRUE(make_engine(model_, options).ok());
 }
 
 TEST_P(Onednn, ThreadsDoNotChangeTheResult) {

@@ -4,7 +4,9 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <algorithm>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace sphere::onednn::compat {
@@ -36,6 +38,41 @@ inline dnnl::memory::data_type type_of(const Md &md) {
     return md.data_type();
 }
 #endif
+
+/// Factors by output channel for what an int8 primitive has summed up.
+inline void set_channel_scales(dnnl::primitive_attr &attr, const std::vector<float> &scales) {
+#if DNNL_VERSION_MAJOR >= 3
+    (void)scales; // given at run time: add_scale_arguments()
+    attr.set_scales_mask(DNNL_ARG_WEIGHTS, 1 << 0);
+#else
+    attr.set_output_scales(1 << 1, scales);
+#endif
+}
+
+inline void add_scale_arguments(std::unordered_map<int, dnnl::memory> &args,
+                                const dnnl::engine &engine, const std::vector<float> &scales) {
+#if DNNL_VERSION_MAJOR >= 3
+    const dnnl::memory memory(Md({static_cast<std::int64_t>(scales.size())},
+                                 dnnl::memory::data_type::f32, dnnl::memory::format_tag::x),
+                              engine);
+    std::copy(scales.begin(), scales.end(), static_cast<float *>(memory.get_data_handle()));
+    args.emplace(DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, memory);
+#else
+    (void)args;
+    (void)engine;
+    (void)scales;
+#endif
+}
+
+/// The bias to give an int8 primitive so that its result is scale * (sum - zeros) + bias:
+/// version 2 adds it before the factor, version 3 after.
+inline float int8_bias(float bias, float scale, float zeros) {
+#if DNNL_VERSION_MAJOR >= 3
+    return bias - scale * zeros;
+#else
+    return bias / scale - zeros;
+#endif
+}
 
 struct Window {
     DnnlDims kernel, strides, dilations, begin, end;

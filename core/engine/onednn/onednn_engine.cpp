@@ -3,13 +3,12 @@
 #include "core/base/log.h"
 #include "core/engine/backends.h"
 #include "core/engine/onednn/lanes.h"
-#include "core/engine/onednn/passes.h"
+#include "core/engine/onednn/network.h"
 #include "core/engine/onednn/plan.h"
 #include "core/engine/onednn/probe.h"
 #include "core/engine/onednn/thread_state.h"
 
 #include <algorithm>
-#include <fstream>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -23,42 +22,6 @@ constexpr std::size_t kMaxPlans = 12;     ///< of a lane: batches, and a few fra
 constexpr std::int64_t kLargestPiece = 8; ///< pictures; a power of two
 constexpr int kMaxThreads = 64;
 constexpr std::size_t kKeepFloats = 4096; ///< larger constants go once they are in the store
-
-Result<std::string> read_file(const std::string &path) {
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
-    if (!file)
-        return fail(Errc::NotFound, path, ": the file cannot be opened.");
-    const std::streamoff size = file.tellg();
-    if (size < 0 || static_cast<std::uint64_t>(size) > kMaxFileBytes)
-        return fail(Errc::Unsupported, path, ": the file is larger than engine onednn reads.");
-    std::string bytes(static_cast<std::size_t>(size), '\0');
-    file.seekg(0);
-    if (!file.read(bytes.data(), size))
-        return fail(Errc::Io, path, ": the file cannot be read.");
-    return bytes;
-}
-
-Result<Graph> read_graph(const ResolvedModel &model) {
-    const std::string path = model.path_of("weights");
-    auto weights = read_file(path);
-    if (!weights)
-        return std::move(weights).error();
-    if (model.descriptor.framework == "onnx")
-        return read_onnx(*weights, path);
-    auto prototxt = read_file(model.path_of("graph"));
-    if (!prototxt)
-        return std::move(prototxt).error();
-    return read_caffe(*prototxt, *weights, path);
-}
-
-Result<Graph> load_graph(const ResolvedModel &model) {
-    auto graph = read_graph(model);
-    if (!graph)
-        return std::move(graph).error();
-    SPHERE_TRY(select_outputs(*graph, model.descriptor.outputs));
-    SPHERE_TRY(simplify(*graph));
-    return graph;
-}
 
 class OnednnEngine final : public Engine {
   public:
@@ -242,6 +205,50 @@ int thread_count(int wanted) {
     return std::clamp(wanted > 0 ? wanted : cores, 1, kMaxThreads);
 }
 
+Result<PlanSettings> int8_settings(const ResolvedModel &model) {
+    if (!cpu_has_int8())
+        return fail(Errc::Unsupported,
+                    "Engine onednn: this CPU has no int8 dot product (VNNI): "
+                    "set precision=fp32 or precision=auto.");
+    auto calibration = load_calibration(model);
+    if (!calibration)
+        return std::move(calibration).error();
+    PlanSettings settings;
+    settings.int8 = std::make_shared<const Int8Calibration>(std::move(*calibration));
+    return settings;
+}
+
+// The fastest that keeps the model's accuracy: int8 where somebody has calibrated it and the
+// calibration says so, bf16 where the CPU is made for it, else fp32.
+Result<PlanSettings> settings_for(const ResolvedModel &model, Precision precision) {
+    if (precision == Precision::Int8)
+        return int8_settings(model);
+    PlanSettings settings;
+    if (precision == Precision::Fp32)
+        return settings;
+    if (precision == Precision::Auto && cpu_has_int8()) {
+        auto int8 = int8_settings(model);
+        if (int8 && int8->int8->cosine >= kInt8LeastCosine)
+            return int8;
+        if (!int8 && int8.error().code != Errc::NotFound)
+            log(LogLevel::Warning,
+                int8.error().message + " precision=auto goes on without int8.");
+    }
+    if (!cpu_has_bf16()) {
+        if (precision == Precision::Bf16)
+            log(LogLevel::Info,
+                "engine onednn: this CPU has no bfloat16; precision=fp32 is used");
+        return settings;
+    }
+    settings.bf16_products = true;
+    settings.bf16_convolutions = bf16_is_faster();
+    if (precision == Precision::Bf16 && !settings.bf16_convolutions)
+        log(LogLevel::Info,
+            "engine onednn: on this CPU fp32 is faster than bf16 for convolutions, "
+            "and is used for them");
+    return settings;
+}
+
 } // namespace
 
 Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &model,
@@ -250,24 +257,15 @@ Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &model,
     if (framework != "onnx" && framework != "caffe")
         return fail(Errc::Unsupported, "Model ", model.descriptor.name, " (framework ",
                     framework, ") is not a network that engine onednn can run.");
-    if (options.precision == Precision::Int8)
-        return fail(
-            Errc::Unsupported,
-            "Engine onednn computes in fp32 and bf16: set precision=fp32, bf16 or auto.");
-    bool bf16 = options.precision == Precision::Bf16;
-    if (bf16 && !cpu_has_bf16()) {
-        log(LogLevel::Info, "engine onednn: this CPU has no bfloat16; precision=fp32 is used");
-        bf16 = false;
-    }
     try {
-        PlanSettings settings;
-        settings.bf16_products = bf16;
-        settings.bf16_convolutions = bf16 && bf16_is_faster();
+        auto settings = settings_for(model, options.precision);
+        if (!settings)
+            return std::move(settings).error();
         auto graph = load_graph(model);
         if (!graph)
             return std::move(graph).error();
         auto engine = std::make_shared<OnednnEngine>(std::move(*graph), model,
-                                                     thread_count(options.threads), settings);
+                                                     thread_count(options.threads), *settings);
         SPHERE_TRY(engine->try_out());
         return std::shared_ptr<Engine>(std::move(engine));
     } catch (const std::exception &exception) {

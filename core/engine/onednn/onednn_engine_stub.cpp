@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/engine/backends.h"
+#include "core/engine/calibration.h"
 
 namespace sphere {
 
@@ -7,6 +8,12 @@ Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &,
                                                    const EngineOptions &) {
     return fail(Errc::Unsupported, "built without oneDNN (enable with -Donednn=enabled): use "
                                    "engine=opencv or engine=auto.");
+}
+
+Result<Int8Calibration> calibrate_int8(const ResolvedModel &, std::span<const Tensor>,
+                                       const CalibrationProgress &) {
+    return fail(Errc::Unsupported, "int8 needs engine onednn, and this core was built without "
+                                   "oneDNN (enable with -Donednn=enabled).");
 }
 
 bool onednn_engine_built() {

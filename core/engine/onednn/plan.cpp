@@ -20,7 +20,43 @@ std::size_t aligned(std::size_t bytes) {
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+dnnl::memory::desc row_major(const Dims &dims, dnnl::memory::data_type type) {
+    Dims strides(dims.size(), 1);
+    for (std::size_t i = dims.size(); i-- > 1;)
+        strides[i - 1] = strides[i] * dims[i];
+    return {dims, type, strides};
+}
+
 } // namespace
+
+const Int8Weights &WeightStore::int8(int value, const Constant &constant,
+                                     std::int64_t outputs) {
+    const auto found = int8_.find(value);
+    if (found != int8_.end())
+        return found->second.weights;
+    Int8Entry entry{quantise_weights(constant, outputs), {}};
+    return int8_.emplace(value, std::move(entry)).first->second.weights;
+}
+
+dnnl::memory WeightStore::get_int8(int value, const Constant &constant, const Dims &dims,
+                                   const dnnl::memory::desc &wanted) {
+    (void)int8(value, constant, dims[0]);
+    Int8Entry &entry = int8_[value];
+    for (const dnnl::memory &layout : entry.layouts)
+        if (layout.get_desc() == wanted)
+            return layout;
+    std::vector<std::int8_t> codes = std::move(entry.weights.codes);
+    entry.weights.codes.clear();
+    if (codes.empty())
+        codes = quantise_weights(constant, dims[0]).codes;
+    dnnl::memory source(row_major(dims, dnnl::memory::data_type::s8), engine_, codes.data());
+    dnnl::memory target(wanted, engine_);
+    dnnl::stream stream(engine_);
+    dnnl::reorder(source, target).execute(stream, source, target);
+    stream.wait();
+    entry.layouts.push_back(target);
+    return target;
+}
 
 dnnl::memory WeightStore::get(int value, const Constant &constant, const Dims &dims,
                               const dnnl::memory::desc &wanted) {
@@ -30,10 +66,7 @@ dnnl::memory WeightStore::get(int value, const Constant &constant, const Dims &d
             return layout;
     dnnl::memory target(wanted, engine_);
     dnnl::stream stream(engine_);
-    Dims strides(dims.size(), 1);
-    for (std::size_t i = dims.size(); i-- > 1;)
-        strides[i - 1] = strides[i] * dims[i];
-    const dnnl::memory::desc plain(dims, dnnl::memory::data_type::f32, strides);
+    const auto plain = row_major(dims, dnnl::memory::data_type::f32);
     std::vector<float> floats = constant.floats;
     for (float &x : floats)
         if (std::abs(x) < kNegligible)

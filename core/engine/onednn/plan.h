@@ -4,6 +4,7 @@
 
 #include "core/engine/engine.h"
 #include "core/engine/onednn/compat.h"
+#include "core/engine/onednn/int8.h"
 #include "core/engine/onednn/rows.h"
 #include "core/engine/onednn/shapes.h"
 
@@ -25,11 +26,22 @@ class WeightStore {
     /// has not been asked for before: Winograd's cannot be turned back.
     dnnl::memory get(int value, const Constant &constant, const Dims &dims,
                      const dnnl::memory::desc &wanted);
-    bool holds(int value) const { return kept_.contains(value); }
+    bool holds(int value) const { return kept_.contains(value) || int8_.contains(value); }
+
+    /// Scales and sums of `constant` in int8 with `outputs` channels.
+    const Int8Weights &int8(int value, const Constant &constant, std::int64_t outputs);
+    /// Its codes, as get().
+    dnnl::memory get_int8(int value, const Constant &constant, const Dims &dims,
+                          const dnnl::memory::desc &wanted);
 
   private:
     dnnl::engine engine_;
+    struct Int8Entry {
+        Int8Weights weights; ///< codes only until they have a layout
+        std::vector<dnnl::memory> layouts;
+    };
     std::unordered_map<int, std::vector<dnnl::memory>> kept_;
+    std::unordered_map<int, Int8Entry> int8_;
 };
 
 /// Memory aligned for vector instructions.
@@ -40,8 +52,9 @@ using AlignedBytes = std::unique_ptr<std::byte[], AlignedFree>;
 
 /// What a plan computes in; accumulators are fp32 (int8: int32) throughout.
 struct PlanSettings {
-    bool bf16_convolutions = false; ///< and what lies between them
-    bool bf16_products = false;     ///< inner products
+    bool bf16_convolutions = false;              ///< and what lies between them
+    bool bf16_products = false;                  ///< inner products
+    std::shared_ptr<const Int8Calibration> int8; ///< nullptr = no int8
 };
 
 /// Not thread-safe. Throws dnnl::error and std::bad_alloc: the engine catches.

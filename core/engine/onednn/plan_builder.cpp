@@ -14,8 +14,8 @@ using Type = memory::data_type;
 PlanBuilder::PlanBuilder(Plan &plan, const Graph &graph, const Shapes &shapes,
                          const PlanSettings &settings, const dnnl::engine &engine,
                          WeightStore &weights)
-    : plan_(plan), graph_(graph), shapes_(shapes), engine_(engine), weights_(weights),
-      conv_type_(settings.bf16_convolutions ? Type::bf16 : Type::f32),
+    : plan_(plan), graph_(graph), shapes_(shapes), settings_(settings), engine_(engine),
+      weights_(weights), conv_type_(settings.bf16_convolutions ? Type::bf16 : Type::f32),
       gemm_type_(settings.bf16_products ? Type::bf16 : Type::f32), slots_(graph.values.size()),
       plain_(graph.values.size()), last_use_(graph.values.size(), -1) {
     attr_.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -29,6 +29,7 @@ Result<void> PlanBuilder::build() {
     for (const int output : graph_.outputs)
         last_use_[static_cast<std::size_t>(output)] = std::numeric_limits<int>::max();
     choose_layout();
+    plan_int8();
     Slot input;
     input.md = plain_md(dims(graph_.input));
     input.set = true;
@@ -51,7 +52,9 @@ Result<void> PlanBuilder::build() {
 
 void PlanBuilder::add_node(const Node &node, std::size_t index) {
     const std::string &op = node.op;
-    if (op == "Conv")
+    if (int8_[index])
+        add_int8(node, *int8_[index]);
+    else if (op == "Conv")
         add_conv(node, shapes_.pads[index]);
     else if (op == "Gemm")
         add_gemm(node);

@@ -2,9 +2,12 @@
 // Turns the nodes of a graph into the steps of a plan.
 #pragma once
 
+#include "core/engine/onednn/int8.h"
 #include "core/engine/onednn/plan.h"
 
+#include <map>
 #include <optional>
+#include <utility>
 
 namespace sphere::onednn {
 
@@ -42,6 +45,28 @@ class PlanBuilder {
         bool biased = false;
     };
 
+    struct Int8Node {     ///< a node that is computed in int8
+        CodeScale codes;  ///< of its input
+        Dims border;      ///< around its input: top, left, bottom, right
+        Dims in, weights; ///< shapes as the primitive sees them, border included
+        ConvPd conv;      ///< one of the two
+        dnnl::inner_product_forward::primitive_desc gemm;
+    };
+
+    void plan_int8();
+    void describe_conv(const Node &node, const Dims &pads, Int8Node &made) const;
+    void describe_gemm(const Node &node, Int8Node &made) const;
+    std::vector<float> channel_scales(const Node &node, const Int8Node &made) const;
+    void add_int8(const Node &node, const Int8Node &made);
+    void add_int8_arguments(const Node &node, const Int8Node &made, const Md &weights,
+                            std::unordered_map<int, dnnl::memory> &args);
+    Slot new_codes(int value, const Int8Node &made);
+    Slot codes_of(int value, const Int8Node &made);
+    void want_codes(Plan::RowStep &step, int value, const Int8Node &made);
+    const Int8Node *codes_wanted(int value) const;
+    bool floats_wanted(int value, const Int8Node &made) const;
+    static void shape_rows(RowPass &pass, const Dims &shape, Layout layout);
+
     void choose_layout();
     bool suits_winograd(const Node &node, const Dims &pads) const;
     ConvSpec conv_spec(const Node &node, const Dims &pads) const;
@@ -56,6 +81,7 @@ class PlanBuilder {
     static Layout layout_of(const Md &md); ///< Any for everything but the two
     bool add_prelu_rows(const Node &node, const Slot &src);
     void add_node(const Node &node, std::size_t index);
+    Slot conv_result(const Node &node, const Md &md);
     void add_conv(const Node &node, const Dims &pads);
     void add_gemm(const Node &node);
     void add_pool(const Node &node, const Dims &pads);
@@ -94,6 +120,7 @@ class PlanBuilder {
     Plan &plan_;
     const Graph &graph_;
     const Shapes &shapes_;
+    const PlanSettings &settings_;
     const dnnl::engine &engine_;
     WeightStore &weights_;
     dnnl::memory::data_type conv_type_, gemm_type_;
@@ -101,6 +128,9 @@ class PlanBuilder {
     dnnl::primitive_attr attr_;
     std::vector<Slot> slots_, plain_;
     std::vector<int> last_use_;
+    std::vector<std::vector<int>> takers_;       ///< by value: nodes that take it
+    std::vector<std::optional<Int8Node>> int8_;  ///< by node
+    std::map<std::pair<int, Dims>, Slot> codes_; ///< by value and border
     int now_ = 0;
 };
 

@@ -49,7 +49,8 @@ PlanBuilder::Layout PlanBuilder::layout_of(const Md &md) {
 // Winograd's F(4x4, 3x3) and F(2x2, 3x3) in fp32 take a fourth and 4/9 of the products (Lavin &
 // Gray, Fast Algorithms for Convolutional Neural Networks, 2015).
 bool PlanBuilder::suits_winograd(const Node &node, const Dims &pads) const {
-    if (node.op != "Conv" || conv_type_ != Type::f32 || row_avx512() == nullptr)
+    if (node.op != "Conv" || conv_type_ != Type::f32 || settings_.int8 ||
+        row_avx512() == nullptr)
         return false;
     const Dims &in = dims(node.inputs[0]), &w = dims(node.inputs[1]);
     return node.integer("group", 1) == 1 && w[2] == 3 && w[3] == 3 &&
@@ -62,6 +63,10 @@ bool PlanBuilder::suits_winograd(const Node &node, const Dims &pads) const {
 // Winograd's transforms work on blocks of channels; where there are some, all convolutions do,
 // so that nothing is reordered between them.
 void PlanBuilder::choose_layout() {
+    if (settings_.int8) { // what bytes are multiplied in
+        layout_ = Layout::Rows;
+        return;
+    }
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
         if (suits_winograd(graph_.nodes[i], shapes_.pads[i]))
             layout_ = Layout::Blocked;
@@ -156,22 +161,25 @@ PlanBuilder::ConvPd PlanBuilder::pick_convolution(const Node &node, const ConvSp
     return direct_convolution(spec, Layout::Any);
 }
 
+// With a sum the result is written over the addend.
+PlanBuilder::Slot PlanBuilder::conv_result(const Node &node, const Md &md) {
+    if (node.addend < 0)
+        return result(node.output, md);
+    const Slot addend = slot(node.addend);
+    Slot dst = as(addend, md); // a copy in the right layout …
+    if (dst.block == addend.block && !is_dead_after_this(addend)) {
+        dst = {new_block(addend.md), addend.md, true}; // … or because it is wanted later
+        reorder(memory(addend), memory(dst));
+    }
+    place(node.output, dst);
+    return dst;
+}
+
 void PlanBuilder::add_conv(const Node &node, const Dims &pads) {
     const ConvSpec spec = conv_spec(node, pads);
     const ConvPd pd = pick_convolution(node, spec, pads);
     const Slot src = as(slot(node.inputs[0]), pd.src_desc());
-    Slot dst;
-    if (node.addend >= 0) {
-        const Slot addend = slot(node.addend);
-        dst = as(addend, pd.dst_desc()); // a copy in the right layout …
-        if (dst.block == addend.block && !is_dead_after_this(addend)) {
-            dst = {new_block(addend.md), addend.md, true}; // … or because it is wanted later
-            reorder(memory(addend), memory(dst));
-        }
-        place(node.output, dst);
-    } else {
-        dst = result(node.output, pd.dst_desc());
-    }
+    const Slot dst = conv_result(node, pd.dst_desc());
     std::unordered_map<int, dnnl::memory> args = {
         {DNNL_ARG_SRC, memory(src)},
         {DNNL_ARG_WEIGHTS, weight(node.inputs[1], spec.weights, pd.weights_desc())},

@@ -52,6 +52,19 @@ void PlanBuilder::add_prelu(const Node &node) {
                             {DNNL_ARG_DST, memory(dst)}});
 }
 
+void PlanBuilder::shape_rows(RowPass &pass, const Dims &shape, Layout layout) {
+    const bool flat = shape.size() != 4; // one row
+    pass.pictures = flat ? 1 : shape[0];
+    pass.rows = flat ? 1 : shape[2];
+    pass.pixels = flat ? count_elements(shape) : shape[3];
+    pass.channels = flat ? 1 : shape[1];
+    if (layout == Layout::Blocked) {
+        pass.slope_groups = shape[1] / 16;
+        pass.pictures *= pass.slope_groups;
+        pass.channels = 16;
+    }
+}
+
 // Slopes and a sum in one pass, where the tensor lies as the pass wants it.
 bool PlanBuilder::add_prelu_rows(const Node &node, const Slot &src) {
     const Layout layout = layout_of(src.md);
@@ -62,20 +75,15 @@ bool PlanBuilder::add_prelu_rows(const Node &node, const Slot &src) {
     step->slopes = graph_.constant(node.inputs[1])->floats;
     if (step->slopes.size() == 1)
         step->slopes.assign(static_cast<std::size_t>(shape[1]), step->slopes[0]);
-    RowPass &pass = step->pass;
-    pass.pictures = shape[0];
-    pass.rows = shape[2];
-    pass.pixels = shape[3];
-    pass.channels = shape[1];
-    if (layout == Layout::Blocked) {
-        pass.slope_groups = shape[1] / 16;
-        pass.pictures *= pass.slope_groups;
-        pass.channels = 16;
-    }
+    shape_rows(step->pass, shape, layout);
     if (node.addend >= 0)
         step->addend = memory(as(slot(node.addend), src.md));
     step->x = memory(src);
-    step->out = memory(in_place(node));
+    const Int8Node *made = layout == Layout::Rows ? codes_wanted(node.output) : nullptr;
+    if (made != nullptr)
+        want_codes(*step, node.output, *made);
+    if (made == nullptr || floats_wanted(node.output, *made))
+        step->out = memory(in_place(node));
     plan_.steps_.push_back({{}, {}, std::move(step)});
     return true;
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Numbers to codes: the arithmetic of int8.
+#pragma once
+
+#include "core/engine/calibration.h"
+#include "core/engine/onednn/graph.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace sphere::onednn {
+
+/// value = (code - zero) * scale, code in [0, 255].
+struct CodeScale {
+    float scale = 1;
+    std::int32_t zero = 0;
+};
+
+/// The codes that cover `range` and have zero among them exactly (padding is zero).
+CodeScale code_scale(ValueRange range);
+
+/// Weights by output channel: weight = code * scale, code in [-127, 127].
+struct Int8Weights {
+    std::vector<std::int8_t> codes; ///< in the weights' order
+    std::vector<float> scales;      ///< by output channel
+    std::vector<float> sums;        ///< of the codes, by output channel
+};
+Int8Weights quantise_weights(const Constant &weights, std::int64_t outputs);
+
+/// Whether the network's node can be computed in int8 at all: a convolution of one group or an
+/// inner product with constant weights, on something else than the picture.
+bool can_be_int8(const Graph &graph, const Node &node);
+
+/// Whether the CPU multiplies bytes without overflow on the way (VNNI).
+bool cpu_has_int8();
+
+} // namespace sphere::onednn
