@@ -2,6 +2,7 @@
 #include "gst/base/stats.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sphere::gst {
 
@@ -10,6 +11,7 @@ void Stats::reset() {
     frames_ = faces_ = skipped_ = errors_ = total_ns_ = 0;
     inference_ns_ = 0;
     reasons_.fill(0);
+    causes_.fill({});
 }
 
 void Stats::add_frame(std::chrono::nanoseconds elapsed) {
@@ -28,6 +30,19 @@ void Stats::add_faces(std::uint64_t count) {
 void Stats::add_skipped(std::uint64_t count) {
     const std::lock_guard lock(mutex_);
     skipped_ += count;
+}
+
+void Stats::add_skipped_for(const char *cause) {
+    const std::lock_guard lock(mutex_);
+    ++skipped_;
+    for (Cause &known : causes_) {
+        if (known.name == nullptr)
+            known.name = cause;
+        if (std::strcmp(known.name, cause) == 0) {
+            ++known.count;
+            return;
+        }
+    }
 }
 
 void Stats::add_error() {
@@ -67,6 +82,9 @@ GstStructure *Stats::to_structure() const {
         if (reasons_[i] > 0 && name[0] != '\0')
             gst_structure_set(structure, name, G_TYPE_UINT64, reasons_[i], nullptr);
     }
+    for (const Cause &cause : causes_)
+        if (cause.name != nullptr)
+            gst_structure_set(structure, cause.name, G_TYPE_UINT64, cause.count, nullptr);
     return structure;
 }
 

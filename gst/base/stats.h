@@ -21,6 +21,9 @@ class Stats {
     void add_frame(std::chrono::nanoseconds elapsed);
     void add_faces(std::uint64_t count);
     void add_skipped(std::uint64_t count = 1);
+    /// A frame that was not looked at, under the name of its cause ("skipped-interval", a
+    /// string literal); counts as skipped too. At most four names.
+    void add_skipped_for(const char *cause);
     void add_error();
     void add_reason(FaceReason reason);
     void add_inference(double ms);
@@ -39,6 +42,11 @@ class Stats {
     std::uint64_t total_ns_ = 0;
     double inference_ns_ = 0;
     std::array<std::uint64_t, 16> reasons_{};
+    struct Cause {
+        const char *name = nullptr;
+        std::uint64_t count = 0;
+    };
+    std::array<Cause, 4> causes_{};
     std::array<std::uint64_t, kWindow> recent_ns_{};
 };
 

@@ -10,14 +10,20 @@
  * gst-launch-1.0 filesrc location=people.mp4 ! decodebin ! spheredetect ! fakesink
  * ]|
  */
+#include "core/face/areas.h"
 #include "core/face/detector.h"
 #include "gst/base/face_convert.h"
 #include "gst/base/frame.h"
+#include "gst/base/live.h"
 #include "gst/base/model_properties.h"
 #include "gst/base/spherefilter.h"
+#include "gst/base/timestamps.h"
 #include "gst/elements/elements.h"
+#include "gst/elements/inference_pacer.h"
 
+#include <chrono>
 #include <cstdio>
+#include <optional>
 
 #define GST_CAT_DEFAULT gst_sphere_debug
 
@@ -33,6 +39,8 @@ enum {
     PROP_MAX_FACES,
     PROP_INPUT_SIZE,
     PROP_INFERENCE_INTERVAL,
+    PROP_REGION,
+    PROP_TILE,
 };
 
 namespace {
@@ -46,9 +54,13 @@ struct DetectState {
     DetectOptions options;
     std::string input_size = "auto";
     guint interval = 1;
+    std::string region, tile = "none"; ///< as they were set
+    std::shared_ptr<const Regions> regions = std::make_shared<Regions>();
+    TileSize tile_size;
+    sphere::gst::InferencePacer pacer;
 
     std::shared_ptr<Detector> detector; ///< streaming thread
-    guint64 frame_number = 0;
+    std::optional<bool> live;           ///< streaming thread; empty = not asked yet
     sphere::gst::OncePerSecond log_fault;
 };
 
@@ -92,13 +104,22 @@ static Result<void> gst_sphere_detect_open(GstSphereFilter *filter) {
         if (!parse_input_size(state.input_size, state.options))
             return fail(Errc::InvalidArgument, "input-size=", state.input_size,
                         " is neither \"auto\" nor WIDTHxHEIGHT, such as 640x384.");
+        auto regions = Regions::parse(state.region);
+        if (!regions)
+            return std::move(regions).error();
+        state.regions = std::make_shared<Regions>(std::move(*regions));
+        auto tile = parse_tile(state.tile);
+        if (!tile)
+            return std::move(tile).error();
+        state.tile_size = *tile;
+        state.pacer.restart();
     }
     auto detector = make_detector(ModelStore::from_environment(), state.model.model(),
                                   landmark_model, state.model.engine_options());
     if (!detector)
         return std::move(detector).error();
     state.detector = std::move(*detector);
-    state.frame_number = 0;
+    state.live.reset();
     return {};
 }
 
@@ -106,32 +127,78 @@ static void gst_sphere_detect_close(GstSphereFilter *filter) {
     STATE(filter)->detector.reset();
 }
 
+static void gst_sphere_detect_flush(GstSphereFilter *filter, GstEvent *event) {
+    DetectState &state = *STATE(filter);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_EOS)
+        return;
+    state.live.reset();
+    const std::lock_guard lock(state.mutex);
+    state.pacer.restart();
+}
+
+static gboolean gst_sphere_detect_src_event(GstBaseTransform *base, GstEvent *event) {
+    if (GST_EVENT_TYPE(event) == GST_EVENT_QOS) {
+        GstClockTimeDiff jitter = 0;
+        gst_event_parse_qos(event, nullptr, nullptr, &jitter, nullptr);
+        DetectState &state = *STATE(base);
+        const std::lock_guard lock(state.mutex);
+        state.pacer.reported(jitter);
+    }
+    return GST_BASE_TRANSFORM_CLASS(gst_sphere_detect_parent_class)->src_event(base, event);
+}
+
 static GstFlowReturn gst_sphere_detect_process(GstSphereFilter *filter, GstBuffer *buffer) {
+    using Decision = sphere::gst::InferencePacer::Decision;
     DetectState &state = *STATE(filter);
     DetectOptions options;
+    std::shared_ptr<const Regions> regions;
+    TileSize tile;
     guint interval = 1;
     {
         const std::lock_guard lock(state.mutex);
         options = state.options;
+        regions = state.regions;
+        tile = state.tile_size;
         interval = state.interval;
     }
-    if (state.frame_number++ % interval != 0) {
-        filter->stats->add_skipped();
+    std::optional<std::int64_t> lateness;
+    if (interval == 0) {
+        if (!state.live)
+            state.live = sphere::gst::source_is_live(GST_BASE_TRANSFORM(filter));
+        if (*state.live)
+            lateness = sphere::gst::lateness_of(GST_BASE_TRANSFORM(filter), buffer);
+    }
+    Decision decision = Decision::Look;
+    {
+        const std::lock_guard lock(state.mutex);
+        state.pacer.configure(interval, state.live.value_or(false));
+        decision = state.pacer.decide(sphere::gst::pts_of(buffer), lateness);
+    }
+    if (decision != Decision::Look) {
+        filter->stats->add_skipped_for(decision == Decision::Load ? "skipped-load"
+                                                                  : "skipped-interval");
         return GST_FLOW_OK;
     }
+    const auto begin = std::chrono::steady_clock::now();
     auto frame = sphere::gst::MappedFrame::map(filter->info, buffer);
     if (!frame) {
         sphere::gst::post_error(GST_ELEMENT_CAST(filter), frame.error());
         return GST_FLOW_ERROR;
     }
     DetectTiming timing;
-    auto faces = state.detector->detect(frame->view(), options, &timing);
+    auto faces =
+        detect_in_areas(*state.detector, frame->view(), options, *regions, tile, &timing);
     if (!faces) {
         sphere::gst::post_error(GST_ELEMENT_CAST(filter), faces.error());
         return GST_FLOW_ERROR;
     }
     filter->stats->add_inference(timing.inference_ms);
     filter->stats->add_faces(faces->size());
+    {
+        const std::lock_guard lock(state.mutex);
+        state.pacer.detected(static_cast<guint64>(
+            std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count()));
+    }
 
     GstSphereFaceMeta *meta =
         gst_buffer_add_sphere_face_meta(buffer, static_cast<guint>(filter->info.width),
@@ -144,6 +211,18 @@ static GstFlowReturn gst_sphere_detect_process(GstSphereFilter *filter, GstBuffe
     }
     gst_sphere_face_meta_sync(meta, buffer);
     return GST_FLOW_OK;
+}
+
+// A text that is no region is refused when the element starts, where an error can be posted;
+// while it runs, the regions before stay.
+static void gst_sphere_detect_set_region(GObject *object, const std::string &text) {
+    DetectState &state = *STATE(object);
+    auto regions = Regions::parse(text);
+    if (regions)
+        state.regions = std::make_shared<Regions>(std::move(*regions));
+    else
+        GST_WARNING_OBJECT(object, "%s", regions.error().message.c_str());
+    state.region = text;
 }
 
 static void gst_sphere_detect_set_property(GObject *object, guint id, const GValue *value,
@@ -174,6 +253,12 @@ static void gst_sphere_detect_set_property(GObject *object, guint id, const GVal
             break;
         case PROP_INFERENCE_INTERVAL:
             state.interval = g_value_get_uint(value);
+            break;
+        case PROP_REGION:
+            gst_sphere_detect_set_region(object, sphere::gst::string_from(value));
+            break;
+        case PROP_TILE:
+            state.tile = sphere::gst::string_from(value);
             break;
         default:
             G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -208,6 +293,12 @@ static void gst_sphere_detect_get_property(GObject *object, guint id, GValue *va
         break;
     case PROP_INFERENCE_INTERVAL:
         g_value_set_uint(value, state.interval);
+        break;
+    case PROP_REGION:
+        g_value_set_string(value, state.region.c_str());
+        break;
+    case PROP_TILE:
+        g_value_set_string(value, state.tile.c_str());
         break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -263,8 +354,22 @@ static void gst_sphere_detect_install_properties(GObjectClass *klass) {
     g_object_class_install_property(
         klass, PROP_INFERENCE_INTERVAL,
         g_param_spec_uint("inference-interval", "Inference interval",
-                          "Detect in each Nth frame; the others pass without faces", 1, 65535,
-                          1, playing));
+                          "Detect in each Nth frame; the others pass without faces (0 = as "
+                          "many as a live source leaves time for, all of others)",
+                          0, 65535, 1, playing));
+    g_object_class_install_property(
+        klass, PROP_REGION,
+        g_param_spec_string("region", "Region",
+                            "Where faces are looked for: X,Y,W,H or a polygon \"X,Y X,Y X,Y\", "
+                            "several separated by ';', in pixels or % of the frame (empty = "
+                            "everywhere)",
+                            "", playing));
+    g_object_class_install_property(
+        klass, PROP_TILE,
+        g_param_spec_string("tile", "Tile",
+                            "Look at tiles of WIDTHxHEIGHT pixels as well as at the whole, for "
+                            "small faces in large frames (none = only at the whole)",
+                            "none", ready));
 }
 
 static void gst_sphere_detect_class_init(GstSphereDetectClass *klass) {
@@ -277,6 +382,8 @@ static void gst_sphere_detect_class_init(GstSphereDetectClass *klass) {
     filter_class->open = gst_sphere_detect_open;
     filter_class->close = gst_sphere_detect_close;
     filter_class->process = gst_sphere_detect_process;
+    filter_class->flush = gst_sphere_detect_flush;
+    GST_BASE_TRANSFORM_CLASS(klass)->src_event = gst_sphere_detect_src_event;
     gst_sphere_detect_install_properties(object_class);
     gst_element_class_set_static_metadata(
         element_class, "Face detector", "Filter/Analyzer/Video",

@@ -71,6 +71,68 @@ TEST_P(Road, EveryFormatSizeAndStrideGivesTheSameFaces) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, Road, testing::ValuesIn(kFormats));
 
+// The fake detector finds one face in the middle of what it is shown.
+TEST(RoadStream, ARegionIsAllThatTheDetectorSees) {
+    const Harness harness(
+        gst_harness_new_parse("spheredetect model=fake-detect region=0,0,100,100"));
+    gst_harness_set_src_caps_str(harness.get(), caps_of("I420", {400, 300}).c_str());
+    GstElement *detect = gst_harness_find_element(harness.get(), "spheredetect");
+    const auto centre_x = [&](GstClockTime pts) {
+        GstBuffer *out =
+            gst_harness_push_and_pull(harness.get(), make_frame("I420", {400, 300}, 7, pts));
+        const GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(out);
+        gdouble x = 0, y = 0, w = 0, h = 0;
+        if (meta != nullptr && gst_sphere_face_meta_get_n_faces(meta) == 1)
+            gst_sphere_face_get_box(gst_sphere_face_meta_peek_face(meta, 0), &x, &y, &w, &h);
+        gst_buffer_unref(out);
+        return x + w / 2;
+    };
+    EXPECT_NEAR(centre_x(0), 50, 1);
+    g_object_set(detect, "region", "300,100,100,100", nullptr); // while it runs
+    EXPECT_NEAR(centre_x(40 * GST_MSECOND), 350, 1);
+    g_object_set(detect, "region", "nonsense", nullptr); // the one before stays
+    EXPECT_NEAR(centre_x(80 * GST_MSECOND), 350, 1);
+    gst_object_unref(detect);
+}
+
+TEST(RoadStream, BadRegionsAndTilesAreErrorsAtTheStart) {
+    for (const auto &[property, value] :
+         {std::pair{"region", "1,2,3"}, std::pair{"tile", "10x10"}}) {
+        const ElementOnBus detect(gst_element_factory_make("spheredetect", nullptr));
+        g_object_set(detect.get(), "model", "fake-detect", property, value, nullptr);
+        EXPECT_EQ(gst_element_set_state(detect.get(), GST_STATE_PAUSED),
+                  GST_STATE_CHANGE_FAILURE);
+    }
+}
+
+TEST(RoadStream, AnAdaptiveIntervalLooksAtEveryFrameOfAFile) {
+    const Harness harness(
+        gst_harness_new_parse("spheredetect model=fake-detect inference-interval=0"));
+    gst_harness_set_src_caps_str(harness.get(), caps_of("GRAY8", {64, 48}).c_str());
+    for (int i = 0; i < 20; ++i) {
+        GstBuffer *out = gst_harness_push_and_pull(
+            harness.get(), make_frame("GRAY8", {64, 48}, 0, i * 40 * GST_MSECOND));
+        EXPECT_NE(gst_buffer_get_sphere_face_meta(out), nullptr);
+        gst_buffer_unref(out);
+    }
+    GstElement *detect = gst_harness_find_element(harness.get(), "spheredetect");
+    GstStructure *stats = nullptr;
+    g_object_get(detect, "stats", &stats, nullptr);
+    guint64 skipped = 1;
+    EXPECT_TRUE(gst_structure_get_uint64(stats, "skipped", &skipped));
+    EXPECT_EQ(skipped, 0U);
+    gst_structure_free(stats);
+    g_object_set(detect, "inference-interval", 4U, nullptr);
+    for (int i = 20; i < 40; ++i)
+        gst_buffer_unref(gst_harness_push_and_pull(
+            harness.get(), make_frame("GRAY8", {64, 48}, 0, i * 40 * GST_MSECOND)));
+    g_object_get(detect, "stats", &stats, nullptr);
+    EXPECT_TRUE(gst_structure_get_uint64(stats, "skipped-interval", &skipped));
+    EXPECT_EQ(skipped, 15U);
+    gst_structure_free(stats);
+    gst_object_unref(detect);
+}
+
 TEST(RoadStream, CapsChangeMidStream) {
     const Harness harness(gst_harness_new_parse(kRoad));
     for (const auto &[format, size] :
