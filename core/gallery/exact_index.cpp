@@ -3,10 +3,7 @@
 // again in full precision.
 #include "core/gallery/exact_index.h"
 
-#include "core/gallery/exact_rows.h"
-#include "core/gallery/id_map.h"
 #include "core/gallery/index_rows.h"
-#include "core/gallery/top_candidates.h"
 
 #include <algorithm>
 #include <cmath>
@@ -24,49 +21,22 @@ constexpr std::size_t kBytesAThread = std::size_t{4} << 20;
 /// Twice the scan's own error, for the roundings around it.
 constexpr float kSlack = 2 * kScanError;
 
-class ExactIndex final : public Index {
-  public:
-    ExactIndex(int dims, Metric metric, RowFormat format, int threads)
-        : dims_(static_cast<std::size_t>(dims)), metric_(metric),
-          threads_(static_cast<std::size_t>(threads)), rows_(dims_, format) {}
+} // namespace
 
-    Result<void> add(std::span<const std::int64_t> ids,
-                     std::span<const float> vectors) override;
-    Result<std::size_t> remove(std::span<const std::int64_t> ids) override;
-    Result<HitLists> search_many(std::span<const float> queries, std::size_t count,
-                                 std::size_t k) const override;
-    std::size_t size() const override { return ids_.size(); }
-    Result<std::unique_ptr<Index>> fork() const override;
-
-  private:
-    using Collectors = std::vector<TopCandidates>;
-
-    void append(std::int64_t id, std::span<const float> values, AlignedVector<float> &row);
-    void drop_last();
-    Collectors scan(const ScanQueries &queries, std::size_t k) const;
-    void scan_part(const ScanQueries &queries, std::size_t first, std::size_t end,
-                   Collectors &collectors) const;
-    void collect(const ScanQueries::One &query, std::size_t first, std::size_t count,
-                 const float *products, TopCandidates &collector) const;
-    std::vector<Hit> look_again(const float *query, TopCandidates &collector,
-                                std::size_t k) const;
-    HitLists search_group(std::span<const float> queries, std::size_t count,
-                          std::size_t k) const;
-
-    std::size_t dims_;
-    Metric metric_;
-    std::size_t threads_;
-    ExactRows rows_; ///< unit length for cosine, raw for euclidean
-    std::vector<std::int64_t> ids_;
-    IdMap places_; ///< id to row
-};
+ExactIndex::ExactIndex(int dims, Metric metric, RowFormat format, int threads)
+    : dims_(static_cast<std::size_t>(dims)), metric_(metric),
+      threads_(static_cast<std::size_t>(threads)), rows_(dims_, format) {}
 
 void ExactIndex::append(std::int64_t id, std::span<const float> values,
                         AlignedVector<float> &row) {
     make_index_row(metric_, values, row.data());
+    append_row(id, row.data());
+}
+
+void ExactIndex::append_row(std::int64_t id, const float *row) {
     ids_.push_back(id);
     try {
-        rows_.append(std::span(row).first(dims_));
+        rows_.append({row, dims_});
         places_.insert(ids_.size() - 1, ids_);
     } catch (...) {
         if (rows_.size() == ids_.size())
@@ -267,6 +237,8 @@ Result<HitLists> ExactIndex::search_many(std::span<const float> queries, std::si
                     " rows");
     }
 }
+
+namespace {
 
 Result<std::unique_ptr<Index>> make(int dims, Metric metric, RowFormat format,
                                     const IndexOptions &options) {

@@ -48,12 +48,16 @@ struct ScanQueries {
     std::vector<One> each;
 };
 
+/// The bfloat16 nearest to `value`, which is finite: its upper half, rounded.
+std::uint16_t nearest_bf16(float value);
+
 /// Copies share memory until they are changed. Functions that allocate throw std::bad_alloc.
 class ExactRows {
   public:
     ExactRows(std::size_t dims, RowFormat format);
 
     std::size_t size() const { return norms_.size(); }
+    std::size_t dims() const { return dims_; }
     std::size_t stride() const { return stride_; } ///< dims, padded to kScanLanes
     RowFormat format() const { return format_; }
 
@@ -65,6 +69,11 @@ class ExactRows {
     /// The row as it was appended, padded by zeros; in `scratch` (stride values, aligned) where
     /// it must be put together.
     const float *exact(std::size_t row, float *scratch) const;
+
+    /// Bf16 only: the upper halves of the row, stride of them, for as long as nothing changes.
+    const std::uint16_t *scanned_halves(std::size_t row) const {
+        return reinterpret_cast<const std::uint16_t *>(scanned_.row(row));
+    }
 
     /// `values`: count x stride, padded by zeros.
     ScanQueries prepare(AlignedVector<float> values, std::size_t count) const;

@@ -3,12 +3,15 @@
 #include "core/gallery/index.h"
 
 #include "core/gallery/exact_index.h"
+#include "core/gallery/faiss_index.h"
+#include "core/gallery/hnsw_index.h"
 #include "core/gallery/limits.h"
 
 #include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 namespace sphere {
 
@@ -60,19 +63,20 @@ float metric_distance(Metric metric, std::span<const float> a, std::span<const f
 
 namespace {
 
+using MakeIndex = Result<std::unique_ptr<Index>> (*)(int dims, Metric metric,
+                                                     const IndexOptions &options);
 struct IndexBackend {
     const char *name;
-    Result<std::unique_ptr<Index>> (*make)(int dims, Metric metric,
-                                           const IndexOptions &options);
+    MakeIndex make;
 };
 constexpr IndexBackend kIndexBackends[] = {
     {"auto", &make_exact_index},
     {"exact", &make_exact_index},
     {"exact-bf16", &make_exact_bf16_index},
     {"exact-int8", &make_exact_int8_index},
-    {"hnsw", nullptr},
-    {"faiss", nullptr},
+    {"hnsw", &make_hnsw_index},
 };
+constexpr std::string_view kFaiss = "faiss"; ///< its kind goes on after a colon
 
 } // namespace
 
@@ -91,15 +95,15 @@ Result<std::unique_ptr<Index>> make_index(const std::string &kind, int dims, Met
     if (options.threads < 1 || options.threads > kMaxIndexThreads)
         return fail(Errc::InvalidArgument, "index: ", options.threads, " threads; 1 to ",
                     kMaxIndexThreads, " are possible");
-    for (const IndexBackend &backend : kIndexBackends) {
-        if (kind != backend.name)
-            continue;
-        if (!backend.make)
-            return fail(Errc::Unsupported, "index \"", kind,
-                        "\" is not in this build: use index=exact");
-        return backend.make(dims, metric, options);
-    }
-    return fail(Errc::InvalidArgument, "no index named \"", kind, "\": use auto or exact");
+    for (const IndexBackend &backend : kIndexBackends)
+        if (kind == backend.name)
+            return backend.make(dims, metric, options);
+    if (kind == kFaiss)
+        return make_faiss_index(dims, metric, options, {});
+    if (kind.starts_with(std::string(kFaiss) + ":"))
+        return make_faiss_index(dims, metric, options, kind.substr(kFaiss.size() + 1));
+    return fail(Errc::InvalidArgument, "no index named \"", kind,
+                "\": use auto, exact, exact-bf16, exact-int8, hnsw, faiss or faiss:FACTORY");
 }
 
 } // namespace sphere

@@ -59,6 +59,8 @@ class Index {
 
 struct IndexOptions {
     int threads = 1; ///< of one search in a large index; 1 to kMaxIndexThreads
+    /// How many rows will be added at first: an approximate index is built when they are there.
+    std::size_t expected_rows = 0;
 };
 inline constexpr int kMaxIndexThreads = 256;
 
@@ -66,6 +68,10 @@ inline constexpr int kMaxIndexThreads = 256;
 ///   exact       every row, 4 bytes a value
 ///   exact-bf16  the same answers from a scan of 2 bytes a value; the same memory
 ///   exact-int8  the same answers from a scan of 1 byte a value; 5 bytes a value in memory
+///   hnsw        a graph (hnswlib): approximate, for millions of rows; 4.3 bytes a value (of
+///   512) faiss, faiss:FACTORY  what Faiss makes of the factory string ("Flat" without one),
+///   beside
+///               the rows
 ///   auto        exact here; who knows how many rows there will be asks choose_index_kind()
 /// Errors: InvalidArgument (no such kind, dims, threads), Unsupported (not in this build; says
 /// what to enable).

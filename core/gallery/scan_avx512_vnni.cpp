@@ -31,8 +31,8 @@ struct VnniU8 {
 
 const ScanKernels *scan_kernels_avx512_vnni() noexcept {
     static const ScanKernels *const kBase = scan_kernels_avx512();
-    static const ScanKernels kKernels = {CpuLevel::Avx512, "avx512-vnni", kBase->f32,
-                                         kBase->bf16, &scan_all<VnniU8>};
+    static const ScanKernels kKernels = {CpuLevel::Avx512, "avx512-vnni",     kBase->f32,
+                                         kBase->bf16,      &scan_all<VnniU8>, kBase->bf16_pair};
     return &kKernels;
 }
 

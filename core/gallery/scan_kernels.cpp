@@ -71,8 +71,21 @@ struct ScalarU8 {
     static std::int32_t sum(Accumulator sum) { return sum; }
 };
 
-constexpr ScanKernels kScalar = {CpuLevel::Scalar, "scalar", &scan_all<ScalarF32>,
-                                 &scan_all<ScalarBf16>, &scan_all<ScalarU8>};
+float bf16_pair(const std::uint16_t *a, const std::uint16_t *b, std::size_t n) {
+    float sums[16] = {};
+    for (std::size_t i = 0; i < n; i += 16)
+        for (std::size_t lane = 0; lane < 16; ++lane)
+            sums[lane] += std::bit_cast<float>(std::uint32_t{a[i + lane]} << 16) *
+                          std::bit_cast<float>(std::uint32_t{b[i + lane]} << 16);
+    float total = 0;
+    for (const float lane : sums)
+        total += lane;
+    return total;
+}
+
+constexpr ScanKernels kScalar = {CpuLevel::Scalar,     "scalar",
+                                 &scan_all<ScalarF32>, &scan_all<ScalarBf16>,
+                                 &scan_all<ScalarU8>,  &bf16_pair};
 
 const ScanKernels &choose() {
     const CpuLevel level = cpu_level();

@@ -55,13 +55,28 @@ template <typename Simd, int kQueries>
         scan_tile<Simd, 1, kQueries>(rows + r * n, queries, n, out + r);
 }
 
+/// One query: the rows go by once, in the order in which they lie in memory.
+template <typename Simd>
+[[gnu::noinline]] void scan_stream(const typename Simd::Row *rows, std::size_t row_count,
+                                   const typename Simd::Query *query, std::size_t n,
+                                   typename Simd::Out *out) {
+    // Bytes that are asked for ahead of the sums; a prefetch of what is not there does nothing.
+    constexpr std::size_t kAhead = 4096;
+    for (std::size_t r = 0; r < row_count; ++r) {
+        const auto *row = reinterpret_cast<const char *>(rows + r * n);
+        for (std::size_t i = 0; i < n * sizeof(typename Simd::Row); i += 64)
+            __builtin_prefetch(row + i + kAhead);
+        scan_tile<Simd, 1, 1>(rows + r * n, query, n, out + r);
+    }
+}
+
 /// All pairs. Rows go by in groups that stay in the first-level cache while the queries pass.
 template <typename Simd>
 void scan_all(const typename Simd::Row *rows, std::size_t row_count,
               const typename Simd::Query *queries, std::size_t query_count, std::size_t n,
               typename Simd::Out *out) {
     if (query_count == 1) {
-        scan_group<Simd, 1>(rows, row_count, queries, n, out);
+        scan_stream<Simd>(rows, row_count, queries, n, out);
         return;
     }
     constexpr std::size_t kGroupRows = 16;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What every Index must do.
+#include "tests/bench/bench_data.h"
 #include "tests/conformance/fakes.h"
 #include "tests/support/gallery_testing.h"
 
@@ -423,6 +424,90 @@ TEST_P(ExactConformance, LargeEnoughForThreadsFindsTheSame) {
     }
 }
 
+/// Large enough for a structure beside the scan; the answers' distances are exact, and nearly
+/// all of them are found. Not a timed test.
+struct RecallCase {
+    const char *kind;
+    std::size_t rows;
+    double at_least;
+};
+class Recall : public ::testing::TestWithParam<RecallCase> {};
+
+TEST_P(Recall, OfTheTenNearest) {
+    constexpr int kDims = 128;
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+    const std::size_t rows = GetParam().rows / 10;
+#else
+    const std::size_t rows = GetParam().rows;
+#endif
+    auto made = make_index(GetParam().kind, kDims, Metric::Cosine, {.expected_rows = rows});
+    if (!made.ok())
+        GTEST_SKIP() << made.error().message;
+    std::unique_ptr<Index> index = std::move(*made);
+    const auto exact = make_case({"exact", Metric::Cosine}, kDims);
+    const std::vector<float> data = bench::make_identities(rows, kDims, 7);
+    ASSERT_TRUE(exact->add(first_ids(rows), data).ok());
+    // In two halves: the second is there when the structure is made.
+    const std::size_t half = rows / 2;
+    const Ids ids = first_ids(rows);
+    ASSERT_TRUE(
+        index->add(std::span(ids).first(half), std::span(data).first(half * kDims)).ok());
+    ASSERT_TRUE(
+        index->add(std::span(ids).subspan(half), std::span(data).subspan(half * kDims)).ok());
+    const auto planted = bench::plant_near_duplicates(data, kDims, 200, 8);
+    const auto recall = [&](const Index &tested) {
+        const auto truth = *exact->search_many(planted.queries, 200, 10);
+        const auto found = *tested.search_many(planted.queries, 200, 10);
+        std::size_t right = 0;
+        for (std::size_t q = 0; q < 200; ++q)
+            for (const Hit &hit : truth[q])
+                right +=
+                    static_cast<std::size_t>(std::count(found[q].begin(), found[q].end(), hit));
+        return static_cast<double>(right) / 2000;
+    };
+    EXPECT_GE(recall(*index), GetParam().at_least);
+
+    // A fork that loses every twentieth row and gains some, beside the one it came from.
+    auto fork = index->fork().value();
+    Ids order = first_ids(rows);
+    std::shuffle(order.begin(), order.end(), std::mt19937(10));
+    const Ids gone(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(rows / 20));
+    ASSERT_EQ(*fork->remove(gone), gone.size());
+    ASSERT_EQ(*exact->remove(gone), gone.size());
+    Floats more = bench::make_identities(300, kDims, 9);
+    Ids more_ids(300);
+    std::iota(more_ids.begin(), more_ids.end(), 10'000'000);
+    ASSERT_TRUE(fork->add(more_ids, more).ok());
+    ASSERT_TRUE(exact->add(more_ids, more).ok());
+    EXPECT_EQ(fork->size(), exact->size());
+    EXPECT_GE(recall(*fork), GetParam().at_least);
+    EXPECT_EQ(fork->search(std::span(more).first(kDims), 1)->front().id, 10'000'000);
+
+    // Alone, it makes its structure anew when a tenth is gone.
+    index.reset();
+    const Ids more_gone(order.end() - static_cast<std::ptrdiff_t>(rows / 10), order.end());
+    ASSERT_EQ(*fork->remove(more_gone), more_gone.size());
+    ASSERT_EQ(*exact->remove(more_gone), more_gone.size());
+    EXPECT_EQ(fork->size(), exact->size());
+    EXPECT_GE(recall(*fork), GetParam().at_least);
+    // More than a structure is asked for: the rows themselves answer.
+    const auto all = *fork->search(std::span(data).first(kDims), rows + 300);
+    EXPECT_EQ(all.size(), fork->size());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Recall,
+                         ::testing::Values(RecallCase{"hnsw", 50'000, 0.99},
+                                           RecallCase{"faiss", 5'000, 1.0},
+                                           RecallCase{"faiss:IVF64,Flat", 12'000, 0.85},
+                                           RecallCase{"faiss:SQ8", 5'000, 0.95}),
+                         [](const auto &info) {
+                             std::string name = info.param.kind;
+                             for (char &letter : name)
+                                 if (std::isalnum(static_cast<unsigned char>(letter)) == 0)
+                                     letter = '_';
+                             return name;
+                         });
+
 std::vector<IndexCase> exact_cases() {
     std::vector<IndexCase> cases;
     for (const Metric metric : {Metric::Cosine, Metric::Euclidean})
@@ -435,8 +520,9 @@ std::vector<IndexCase> exact_cases() {
 std::vector<IndexCase> all_cases() {
     std::vector<IndexCase> cases = exact_cases();
     for (const Metric metric : {Metric::Cosine, Metric::Euclidean})
-        for (const char *kind : {"auto", "fake"})
-            cases.push_back({kind, metric});
+        for (const char *kind : {"auto", "fake", "hnsw", "faiss", "faiss:HNSW8"})
+            if (kind == std::string("fake") || make_index(kind, 4, metric).ok())
+                cases.push_back({kind, metric});
     return cases;
 }
 
@@ -446,10 +532,18 @@ INSTANTIATE_TEST_SUITE_P(All, ExactConformance, ::testing::ValuesIn(exact_cases(
                          [](const auto &info) { return case_name(info.param); });
 
 TEST(IndexFactory, SaysWhatIsNotThere) {
-    EXPECT_EQ(make_index("hnsw", 4, Metric::Cosine).error().code, Errc::Unsupported);
-    EXPECT_EQ(make_index("faiss", 4, Metric::Cosine).error().code, Errc::Unsupported);
-    EXPECT_NE(make_index("faiss", 4, Metric::Cosine).error().message.find("index=exact"),
-              std::string::npos);
+
+    for (const char *kind : {"hnsw", "faiss", "faiss:IVF16,Flat"}) {
+        const auto index = make_index(kind, 4, Metric::Cosine);
+        if (!index.ok()) {
+            EXPECT_EQ(index.error().code, Errc::Unsupported);
+            EXPECT_NE(index.error().message.find("enable with -D"), std::string::npos);
+            EXPECT_NE(index.error().message.find("index=exact"), std::string::npos);
+        }
+    }
+    for (const char *kind : {"faiss:", "faiss:Nonsense", "faiss:IVF16,Flat,", "faissFlat"})
+        EXPECT_FALSE(make_index(kind, 4, Metric::Cosine).ok() && kind != std::string("faiss:"))
+            << kind;
     EXPECT_EQ(make_index("exakt", 4, Metric::Cosine).error().code, Errc::InvalidArgument);
     EXPECT_EQ(make_index("", 4, Metric::Cosine).error().code, Errc::InvalidArgument);
     for (const int threads : {-1, 0, 257})

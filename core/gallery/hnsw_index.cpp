@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+// hnswlib builds the graph; it is walked here, a neighbourhood at a time.
+#include "core/gallery/hnsw_index.h"
+
+#include "core/gallery/approximate_index.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <exception>
+#include <mutex>
+#include <queue>
+#include <thread>
+
+// Its own kernels are not used, and its prefetches read past the end of a list.
+#define NO_MANUAL_VECTORIZATION
+#include <hnswlib/hnswlib.h>
+
+namespace sphere {
+namespace {
+
+constexpr std::size_t kLinks = 16; ///< M: links a node, twice that in the lowest layer
+constexpr std::size_t kBuildCandidates = 200;  ///< ef_construction
+constexpr std::size_t kSearchCandidates = 128; ///< ef, at least
+constexpr std::size_t kRowsAThread = 5000;     ///< fewer are not worth a thread to insert them
+
+/// What a node of the graph holds: the rows themselves stay where they are.
+struct Node {
+    const std::uint16_t *row = nullptr; ///< bfloat16
+    float half_square = 0;              ///< |row|^2 / 2 for euclidean, 0 for cosine
+};
+
+struct PairDistance {
+    std::size_t n = 0;
+    float (*dot)(const std::uint16_t *, const std::uint16_t *, std::size_t) = nullptr;
+};
+
+/// Half the square of the distance, or minus the cosine: all that the graph needs is order.
+float node_distance(const Node &a, const Node &b, const PairDistance &pair) {
+    return a.half_square + b.half_square - pair.dot(a.row, b.row, pair.n);
+}
+
+float distance_for_hnswlib(const void *a, const void *b, const void *pair) {
+    return node_distance(*static_cast<const Node *>(a), *static_cast<const Node *>(b),
+                         *static_cast<const PairDistance *>(pair));
+}
+
+class NodeSpace final : public hnswlib::SpaceInterface<float> {
+  public:
+    explicit NodeSpace(const PairDistance &pair) : pair_(pair) {}
+    size_t get_data_size() override { return sizeof(Node); }
+    hnswlib::DISTFUNC<float> get_dist_func() override { return &distance_for_hnswlib; }
+    void *get_dist_func_param() override { return &pair_; }
+
+  private:
+    PairDistance pair_;
+};
+
+void prefetch_row(const Node &node, std::size_t n) {
+    const auto *bytes = reinterpret_cast<const char *>(node.row);
+    for (std::size_t i = 0; i < n * sizeof(std::uint16_t); i += 64)
+        __builtin_prefetch(bytes + i);
+}
+
+class HnswFinder final : public CandidateFinder {
+  public:
+    HnswFinder(const ExactRows &rows, Metric metric)
+        : rows_(rows), metric_(metric), pair_{rows.stride(), scan_kernels().bf16_pair},
+          space_(pair_), graph_(&space_, rows.size(), kLinks, kBuildCandidates) {}
+
+    void build(int threads);
+    Result<std::vector<std::vector<std::uint32_t>>>
+    find(const float *queries, std::size_t count, std::size_t k) const override;
+
+  private:
+    struct Step {
+        float distance = 0;
+        std::uint32_t node = 0;
+        bool operator<(const Step &other) const { return distance < other.distance; }
+        bool operator>(const Step &other) const { return distance > other.distance; }
+    };
+    Node node_of_row(std::size_t row) const;
+    const Node &node(std::uint32_t id) const {
+        return *reinterpret_cast<const Node *>(graph_.getDataByInternalId(id));
+    }
+    Step descend(const Node &query) const;
+    std::vector<std::uint32_t> walk(const Node &query, std::size_t k) const;
+
+    const ExactRows &rows_;
+    Metric metric_;
+    PairDistance pair_;
+    NodeSpace space_;
+    hnswlib::HierarchicalNSW<float> graph_;
+    std::vector<std::uint32_t> outside_; ///< rows whose products may leave the range of float
+};
+
+Node HnswFinder::node_of_row(std::size_t row) const {
+    Node node{rows_.scanned_halves(row), 0};
+    if (metric_ == Metric::Euclidean)
+        node.half_square = pair_.dot(node.row, node.row, pair_.n) / 2;
+    return node;
+}
+
+void HnswFinder::build(int threads) {
+    std::vector<std::uint32_t> inside;
+    for (std::uint32_t row = 0; row < rows_.size(); ++row)
+        (std::isfinite(rows_.errors()[row]) ? inside : outside_).push_back(row);
+    const std::size_t parts =
+        std::clamp<std::size_t>(inside.size() / kRowsAThread, 1, std::size_t(threads));
+    std::atomic<std::size_t> next{0};
+    std::exception_ptr failure;
+    std::mutex failure_mutex;
+    const auto insert = [&] {
+        try {
+            for (std::size_t i = next++; i < inside.size(); i = next++) {
+                const Node node = node_of_row(inside[i]);
+                graph_.addPoint(&node, inside[i]);
+            }
+        } catch (...) {
+            const std::lock_guard lock(failure_mutex);
+            failure = std::current_exception();
+            next = inside.size();
+        }
+    };
+    std::vector<std::thread> others;
+    try {
+        for (std::size_t part = 1; part < parts; ++part)
+            others.emplace_back(insert);
+    } catch (const std::system_error &) { // fewer threads then
+    }
+    insert();
+    for (std::thread &other : others)
+        other.join();
+    if (failure)
+        std::rethrow_exception(failure);
+    // Only needed to build: 40 bytes a row.
+    std::vector<std::mutex>().swap(graph_.link_list_locks_);
+    std::vector<std::mutex>().swap(graph_.link_list_update_locks_);
+    decltype(graph_.label_lookup_)().swap(graph_.label_lookup_);
+}
+
+/// From the top layer down to the second lowest, always to the nearest neighbour.
+HnswFinder::Step HnswFinder::descend(const Node &query) const {
+    Step best{0, graph_.enterpoint_node_};
+    best.distance = node_distance(query, node(best.node), pair_);
+    for (int layer = graph_.maxlevel_; layer > 0; --layer)
+        for (bool moved = true; moved;) {
+            moved = false;
+            auto *list = graph_.get_linklist(best.node, layer);
+            const std::size_t count = graph_.getListCount(list);
+            for (std::size_t i = 1; i <= count; ++i) {
+                const float distance = node_distance(query, node(list[i]), pair_);
+                if (distance < best.distance) {
+                    best = {distance, list[i]};
+                    moved = true;
+                }
+            }
+        }
+    return best;
+}
+
+/// Best-first search of the lowest layer (the paper's algorithm 2), all new neighbours of a
+/// node at once, so that their rows are on their way from memory while others are compared.
+std::vector<std::uint32_t> HnswFinder::walk(const Node &query, std::size_t k) const {
+    const std::size_t ef = std::max(kSearchCandidates, k + k / 2);
+    hnswlib::VisitedList *visited = graph_.visited_list_pool_->getFreeVisitedList();
+    const auto seen = [visited](std::uint32_t id) {
+        return std::exchange(visited->mass[id], visited->curV) == visited->curV;
+    };
+    std::vector<Step> best; // a heap, the farthest in front
+    std::vector<Step> open; // a heap, the nearest in front
+    const Step start = descend(query);
+    best.push_back(start);
+    open.push_back(start);
+    (void)seen(start.node);
+    std::uint32_t fresh[2 * kLinks];
+    while (!open.empty() &&
+           (best.size() < ef || open.front().distance <= best.front().distance)) {
+        auto *list = graph_.get_linklist0(open.front().node);
+        std::pop_heap(open.begin(), open.end(), std::greater<>());
+        open.pop_back();
+        std::size_t count = 0;
+        const std::size_t links = std::min<std::size_t>(graph_.getListCount(list), 2 * kLinks);
+        for (std::size_t i = 1; i <= links; ++i)
+            __builtin_prefetch(&node(list[i]));
+        for (std::size_t i = 1; i <= links; ++i)
+            if (!seen(list[i])) {
+                fresh[count++] = list[i];
+                prefetch_row(node(list[i]), pair_.n);
+            }
+        for (std::size_t i = 0; i < count; ++i) {
+            const Step step{node_distance(query, node(fresh[i]), pair_), fresh[i]};
+            if (best.size() >= ef && step.distance >= best.front().distance)
+                continue;
+            open.push_back(step);
+            std::push_heap(open.begin(), open.end(), std::greater<>());
+            best.push_back(step);
+            std::push_heap(best.begin(), best.end());
+            if (best.size() > ef) {
+                std::pop_heap(best.begin(), best.end());
+                best.pop_back();
+            }
+        }
+    }
+    graph_.visited_list_pool_->releaseVisitedList(visited);
+    std::sort(best.begin(), best.end());
+    best.resize(std::min(best.size(), k + k / 2)); // the graph's order is that of bfloat16
+    std::vector<std::uint32_t> found;
+    for (const Step &step : best)
+        found.push_back(static_cast<std::uint32_t>(graph_.getExternalLabel(step.node)));
+    return found;
+}
+
+Result<std::vector<std::vector<std::uint32_t>>>
+HnswFinder::find(const float *queries, std::size_t count, std::size_t k) const {
+    try {
+        std::vector<std::vector<std::uint32_t>> lists(count);
+        AlignedVector<std::uint16_t> halves(pair_.n);
+        for (std::size_t q = 0; q < count; ++q) {
+            for (std::size_t i = 0; i < pair_.n; ++i)
+                halves[i] = nearest_bf16(queries[q * pair_.n + i]);
+            Node query{halves.data(), 0};
+            if (metric_ == Metric::Euclidean)
+                query.half_square = pair_.dot(query.row, query.row, pair_.n) / 2;
+            if (graph_.cur_element_count > 0)
+                lists[q] = walk(query, k);
+            lists[q].insert(lists[q].end(), outside_.begin(), outside_.end());
+        }
+        return lists;
+    } catch (const std::exception &error) {
+        return fail(Errc::Internal, "index hnsw: ", error.what());
+    }
+}
+
+Result<std::unique_ptr<CandidateFinder>> make_finder(const ExactRows &rows,
+                                                     const FinderOptions &options) {
+    try {
+        auto finder = std::make_unique<HnswFinder>(rows, options.metric);
+        finder->build(options.threads);
+        return std::unique_ptr<CandidateFinder>(std::move(finder));
+    } catch (const std::exception &error) {
+        return fail(Errc::Internal, "index hnsw: cannot build a graph of ", rows.size(),
+                    " rows: ", error.what());
+    }
+}
+
+} // namespace
+
+Result<std::unique_ptr<Index>> make_hnsw_index(int dims, Metric metric,
+                                               const IndexOptions &options) {
+    return make_approximate_index(dims, metric, options, {}, &make_finder);
+}
+
+} // namespace sphere
