@@ -4,6 +4,7 @@
 
 #include "core/engine/backends.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <string_view>
@@ -159,8 +160,11 @@ Result<void> check_input(const ModelDescriptor &descriptor, const Tensor &input)
         return wrong("the file takes one picture at a time");
     if (n < 1 || n > kMaxBatch)
         return wrong("1 to 256 pictures go in at once");
-    if ((h != in.height || w != in.width) &&
-        (!descriptor.input_size_is_free || h < 32 || w < 32 || h % 32 != 0 || w % 32 != 0))
+    const std::int64_t step = descriptor.input_step_px;
+    const bool free = descriptor.input_size_is_free && h % step == 0 && w % step == 0 &&
+                      h >= std::min<std::int64_t>(32, in.height) &&
+                      w >= std::min<std::int64_t>(32, in.width);
+    if ((h != in.height || w != in.width) && !free)
         return wrong(descriptor.input_size_is_free ? "sides must be multiples of 32"
                                                    : "wrong size");
     if (static_cast<std::int64_t>(input.data.size()) != input.elements())

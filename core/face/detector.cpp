@@ -26,6 +26,7 @@ constexpr std::ptrdiff_t kMaxCandidates = 4096;
 constexpr Decoder kDecoders[] = {
     {"yunet", &make_yunet}, {"ultralight", &make_ultralight},
     {"scrfd", &make_scrfd}, {"retinaface", &make_retinaface},
+    {"ssd", &make_ssd},     {"mtcnn", &make_mtcnn},
     {"haar", &make_haar},   {"fake", &make_fake_detector},
 };
 
@@ -103,6 +104,9 @@ Result<DetectOptions> resolve_options(const DetectOptions &options,
     }
     if (resolved.input_width_px == own_width && resolved.input_height_px == own_height)
         return resolved;
+    if (own_width == 0 && own_height == 0)
+        return fail(Errc::InvalidArgument, "Model ", descriptor.name,
+                    " looks at the picture as it is and has no input-size.");
     if (!descriptor.input_size_is_free)
         return fail(Errc::InvalidArgument, "Model ", descriptor.name,
                     " takes input-size=", own_width, "x", own_height, " only.");

@@ -31,6 +31,10 @@ Result<std::shared_ptr<Detector>> make_scrfd(const ResolvedModel &, const Engine
                                              const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_retinaface(const ResolvedModel &, const EngineOptions &,
                                                   const std::shared_ptr<LandmarkFinder> &);
+Result<std::shared_ptr<Detector>> make_ssd(const ResolvedModel &, const EngineOptions &,
+                                           const std::shared_ptr<LandmarkFinder> &);
+Result<std::shared_ptr<Detector>> make_mtcnn(const ResolvedModel &, const EngineOptions &,
+                                             const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_haar(const ResolvedModel &, const EngineOptions &,
                                             const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_fake_detector(const ResolvedModel &,

@@ -39,8 +39,9 @@ struct ModelSource {
 
 struct ModelFile {
     std::string name; ///< file name, no directory
-    std::string role; ///< "weights", "graph" (prototxt) or "eyes" (a cascade that finds eyes);
-                      ///< each once
+    /// "weights", "graph" (prototxt, pbtxt) or "eyes" (a cascade that finds eyes), each once;
+    /// for a cascade of networks with the network's name: "weights:pnet"
+    std::string role;
     std::uint64_t bytes = 0; ///< 0 = not known
     std::string sha256;      ///< 64 lower-case hex digits, or empty = not known
     std::vector<ModelSource> sources;
@@ -63,10 +64,10 @@ struct ModelDescriptor {
     std::string name;
     ModelTask task = ModelTask::Embed;
     std::string title;     ///< one line for `spherectl models list`
-    std::string framework; ///< "onnx", "caffe", "opencv-cascade", "fake"
-    std::string decoder; ///< "yunet", "ultralight", "scrfd", "retinaface", "haar", "points68",
-                         ///< "embedding", "fake"
-    std::string licence; ///< SPDX where there is one; empty = none stated
+    std::string framework; ///< "onnx", "caffe", "tensorflow", "opencv-cascade", "fake"
+    std::string decoder;   ///< "yunet", "ultralight", "scrfd", "retinaface", "ssd", "mtcnn",
+                           ///< "haar", "points68", "embedding", "fake"
+    std::string licence;   ///< SPDX where there is one; empty = none stated
     bool may_be_default = false; ///< `auto` and the demo may take it
     std::vector<ModelFile> files;
     ModelInput input;
@@ -93,7 +94,8 @@ struct ModelDescriptor {
     std::string path;                         ///< the descriptor file it was read from
 
     bool input_size_is_free =
-        false; ///< a detector that runs at other sizes that are multiples of 32
+        false; ///< a detector that runs at other sizes that are multiples of input_step
+    int input_step_px = 32; ///< not in the JSON; 1 for MTCNN's first network
 };
 
 /// Largest descriptor file that is read.

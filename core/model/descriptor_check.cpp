@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <optional>
 #include <set>
+#include <sstream>
+#include <vector>
 
 namespace sphere {
 namespace {
@@ -19,13 +21,16 @@ struct DecoderRule {
     ModelTask task;
     const char *frameworks; ///< separated by spaces
     int outputs;
-    bool sized; ///< needs input width and height
+    bool sized;             ///< needs input width and height
+    const char *parts = ""; ///< networks of a cascade: each has files of its own, "role:part"
 };
 constexpr std::array kDecoders = {
     DecoderRule{"yunet", ModelTask::Detect, "onnx caffe", 12, true},
     DecoderRule{"ultralight", ModelTask::Detect, "onnx caffe", 2, true},
     DecoderRule{"scrfd", ModelTask::Detect, "onnx caffe", 9, true},
     DecoderRule{"retinaface", ModelTask::Detect, "onnx caffe", 3, true},
+    DecoderRule{"ssd", ModelTask::Detect, "tensorflow caffe onnx", 1, true},
+    DecoderRule{"mtcnn", ModelTask::Detect, "caffe", 7, false, "pnet rnet onet"},
     DecoderRule{"haar", ModelTask::Detect, "opencv-cascade", 0, false},
     DecoderRule{"points68", ModelTask::Landmark, "onnx caffe", 1, true},
     DecoderRule{"embedding", ModelTask::Embed, "onnx caffe fake", 1, true},
@@ -41,6 +46,7 @@ struct FrameworkRule {
 constexpr std::array kFrameworks = {
     FrameworkRule{"onnx", "weights"},
     FrameworkRule{"caffe", "weights graph"},
+    FrameworkRule{"tensorflow", "weights"},
     FrameworkRule{"opencv-cascade", "weights"},
     FrameworkRule{"fake", ""},
 };
@@ -147,13 +153,32 @@ Result<void> check_file(const ModelFile &file, const std::string &where) {
     return {};
 }
 
+const DecoderRule *rule_of(const ModelDescriptor &model) {
+    const auto *rule =
+        std::find_if(kDecoders.begin(), kDecoders.end(), [&](const DecoderRule &r) {
+            return model.task == r.task && model.decoder == r.decoder;
+        });
+    return rule == kDecoders.end() ? nullptr : rule;
+}
+
+/// What follows a role in `files`: ":pnet" and so on for a cascade of networks, else nothing.
+std::vector<std::string> parts_of(const ModelDescriptor &model) {
+    const DecoderRule *rule = rule_of(model);
+    std::istringstream words(rule != nullptr ? rule->parts : "");
+    std::vector<std::string> parts;
+    for (std::string word; words >> word;)
+        parts.push_back(":" + word);
+    return parts.empty() ? std::vector<std::string>{""} : parts;
+}
+
 Result<void> check_files(const ModelDescriptor &model) {
     const auto *rule =
         std::find_if(kFrameworks.begin(), kFrameworks.end(),
                      [&](const FrameworkRule &r) { return model.framework == r.name; });
     if (rule == kFrameworks.end())
         return fail(Errc::Unsupported, "framework: \"", model.framework,
-                    "\" is not one of onnx, caffe, opencv-cascade, fake");
+                    "\" is not one of onnx, caffe, tensorflow, opencv-cascade, fake");
+    const std::vector<std::string> parts = parts_of(model);
     std::set<std::string> names;
     std::set<std::string> roles;
     for (std::size_t i = 0; i < model.files.size(); ++i) {
@@ -162,16 +187,21 @@ Result<void> check_files(const ModelDescriptor &model) {
         SPHERE_TRY(check_file(file, where));
         if (!names.insert(file.name).second)
             return fail(Errc::Corrupt, where, ".name: \"", file.name, "\" stands there twice");
-        const bool known = has_word("weights graph eyes", file.role);
+        const std::size_t colon = std::min(file.role.find(':'), file.role.size());
+        const bool known =
+            has_word("weights graph eyes", file.role.substr(0, colon)) &&
+            std::find(parts.begin(), parts.end(), file.role.substr(colon)) != parts.end();
         if (!known || !roles.insert(file.role).second)
-            return fail(Errc::Corrupt, where, ".role: \"", file.role,
-                        known ? "\" stands there twice"
-                              : "\" is not one of weights, graph, eyes");
+            return fail(
+                Errc::Corrupt, where, ".role: \"", file.role,
+                known ? "\" stands there twice" : "\" is not one of weights, graph, eyes",
+                !known && parts[0] != "" ? ", each with one of :pnet, :rnet, :onet" : "");
     }
-    for (const char *role : {"weights", "graph"})
-        if (has_word(rule->roles, role) && roles.count(role) == 0)
-            return fail(Errc::Corrupt, "files: framework ", model.framework,
-                        " needs a file of role ", role);
+    for (const std::string &part : parts)
+        for (const char *role : {"weights", "graph"})
+            if (has_word(rule->roles, role) && roles.count(role + part) == 0)
+                return fail(Errc::Corrupt, "files: framework ", model.framework,
+                            " needs a file of role ", role, part);
     return {};
 }
 
@@ -220,12 +250,9 @@ Result<void> check_embed(const ModelDescriptor &model) {
 }
 
 Result<void> check_decoder(const ModelDescriptor &model) {
-    const auto *rule =
-        std::find_if(kDecoders.begin(), kDecoders.end(), [&](const DecoderRule &r) {
-            return model.task == r.task && model.decoder == r.decoder;
-        });
+    const DecoderRule *rule = rule_of(model);
     const char *task = model_task_name(model.task);
-    if (rule == kDecoders.end()) {
+    if (rule == nullptr) {
         std::string known;
         for (const DecoderRule &r : kDecoders)
             if (r.task == model.task)

@@ -66,6 +66,15 @@ json detector() {
         "landmark_model": "points", "input_size_is_free": true, "parameters": {"a": 1.5}})");
 }
 
+json cascade() {
+    return json::parse(R"({
+        "name": "three", "task": "detect", "framework": "caffe", "decoder": "mtcnn",
+        "files": [{"name": "1.w", "role": "weights:pnet"}, {"name": "1.g", "role": "graph:pnet"},
+                  {"name": "2.w", "role": "weights:rnet"}, {"name": "2.g", "role": "graph:rnet"},
+                  {"name": "3.w", "role": "weights:onet"}, {"name": "3.g", "role": "graph:onet"}],
+        "outputs": ["a", "b", "c", "d", "e", "f", "g"]})");
+}
+
 Result<ModelDescriptor> parse(const json &document) {
     return parse_descriptor(document.dump(), "x.json");
 }
@@ -116,6 +125,12 @@ TEST(Descriptor, ReadsEveryFieldOfADetector) {
     EXPECT_FALSE(model->may_be_default) << "nothing is a default unless it says so";
     EXPECT_EQ(model->files[0].bytes, 0U);
     EXPECT_TRUE(model->files[0].sha256.empty());
+}
+
+TEST(Descriptor, ReadsACascadeOfNetworks) {
+    const auto model = parse(cascade());
+    ASSERT_TRUE(model) << model.error().message;
+    EXPECT_EQ(model->files[5].role, "graph:onet");
 }
 
 // Embeddings of unlike input arithmetic must not be compared: the id tells them apart.
@@ -197,6 +212,18 @@ TEST(Descriptor, RefusesWhatIsWrongAndNamesIt) {
         {"cascade recogniser", r("/framework", "opencv-cascade"),
          "does not go with framework opencv-cascade"},
         {"caffe without graph", r("/framework", "caffe"), "needs a file of role graph"},
+        {"role of a cascade's network", r("/files/0/role", "weights:pnet"),
+         "files[0].role: \"weights:pnet\" is not one of"},
+        {"cascade without its third network",
+         [] {
+             json j = cascade();
+             j["files"].erase(5);
+             return j;
+         },
+         "needs a file of role graph:onet"},
+        {"cascade's file without a network",
+         [] { return with(cascade(), "/files/0/role", "weights"); },
+         "files[0].role: \"weights\" is not one of weights, graph, eyes, each with one of"},
         {"default without licence", r("/licence", ""),
          "may_be_default: a model without a stated licence"},
         {"boolean", r("/may_be_default", 1), "may_be_default: must be true or false"},

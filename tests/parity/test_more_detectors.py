@@ -25,6 +25,25 @@ def pictures():
     return photos + people[::max(1, len(people) // 40)][:50 - len(photos)]
 
 
+def bilinear(picture, width, height):
+    """cv2.resize INTER_LINEAR in single precision, left + (right - left) * weight along x, then along y. Where sizes
+    are in a simple ratio (250 px to 300, to 150), one value in fifty lies exactly between two levels: which it gets
+    hangs on the order of the arithmetic, and moves a score near 0.5 by up to 4e-3."""
+
+    def axis(out, size):
+        at = numpy.clip((numpy.arange(out) + 0.5) * size / out - 0.5, 0, size - 1)
+        first = numpy.minimum(at.astype(int), size - 1)
+        weight = (at - first).astype(numpy.float32)
+        return first, numpy.minimum(first + 1, size - 1), numpy.where(weight < 1e-6, numpy.float32(0), weight)
+
+    source = picture.astype(numpy.float32)
+    y0, y1, wy = axis(height, picture.shape[0])
+    x0, x1, wx = axis(width, picture.shape[1])
+    columns = source[:, x0] + (source[:, x1] - source[:, x0]) * wx[None, :, None]
+    rows = columns[y0] + (columns[y1] - columns[y0]) * wy[:, None, None]
+    return (rows + numpy.float32(0.5)).astype(numpy.int32).astype(numpy.uint8)
+
+
 def grid(size, stride, repeats):
     """[cells * repeats, 2]: column and row of each anchor"""
     rows, columns = numpy.mgrid[:size // stride, :size // stride]
@@ -87,6 +106,123 @@ class Retinaface:
                       [numpy.tile(centre, 5) + points * 0.1 * side], threshold, overlap, scale)
 
 
+class Ssd:
+    """Rows of DetectionOutput: picture, class, score, x1, y1, x2, y2 as shares of the squeezed picture."""
+
+    def __init__(self):
+        folder = os.path.join(SHARED, "models/opencv_ssd/opencv_face_detector")
+        self.net = cv2.dnn.readNet(folder + "_uint8.pb", folder + ".pbtxt")
+
+    def __call__(self, image, threshold):
+        self.net.setInput(cv2.dnn.blobFromImage(bilinear(image, 300, 300), 1, (300, 300), (104, 177, 123)))
+        height, width = image.shape[:2]
+        faces = []
+        for _, _, score, x1, y1, x2, y2 in self.net.forward()[0, 0].astype(numpy.float64):
+            if score >= threshold and x2 > 0 and y2 > 0 and x1 < 1 and y1 < 1:
+                faces.append(numpy.array([x1 * width, y1 * height, x2 * width, y2 * height, score]))
+        return faces
+
+
+class Mtcnn:
+    """Zhang et al. 2016 with the weights' transposed input. A pyramid whose levels are each made of the one before;
+    crops of R-Net and O-Net come from the smallest level that has as many pixels as they need."""
+
+    def __init__(self):
+        folder = os.path.join(SHARED, "models/mtcnn/det")
+        self.nets = [cv2.dnn.readNetFromCaffe(f"{folder}{i}.prototxt", f"{folder}{i}.caffemodel") for i in (1, 2, 3)]
+
+    def run(self, i, pictures, names):
+        rgb = numpy.stack([p[:, :, ::-1] for p in pictures]).astype(numpy.float32)
+        self.nets[i].setInput(numpy.ascontiguousarray(((rgb - 127.5) / 128).transpose(0, 3, 2, 1)))
+        return [o.astype(numpy.float64) for o in self.nets[i].forward(names)]
+
+    @staticmethod
+    def crop(levels, box, side):
+        x1, y1, x2, y2 = box
+        nominal, picture = levels[0]
+        for level in levels[1:]:
+            if level[0] * (x2 - x1) >= side:
+                nominal, picture = level
+        sy, sx = (a / b for a, b in zip(picture.shape, levels[0][1].shape[:2]))
+        at = (numpy.arange(side) + 0.5) / side
+        xs, ys = (x1 + at * (x2 - x1)) * sx - 0.5, (y1 + at * (y2 - y1)) * sy - 0.5
+        border = numpy.pad(picture, ((1, 1), (1, 1), (0, 0))).astype(float)  # black outside
+
+        def axis(at, size):
+            first = numpy.floor(at).astype(int)
+            return numpy.clip(first + 1, 0, size + 1), numpy.clip(first + 2, 0, size + 1), at - first
+
+        a0, a1, wx = axis(xs, picture.shape[1])
+        b0, b1, wy = axis(ys, picture.shape[0])
+        rows = border[b0] * (1 - wy)[:, None, None] + border[b1] * wy[:, None, None]
+        out = rows[:, a0] * (1 - wx)[None, :, None] + rows[:, a1] * wx[None, :, None]
+        return numpy.floor(out + 0.5).astype(numpy.uint8)
+
+    def __call__(self, image, threshold):
+        levels, proposals = [(1.0, image)], []
+        scale = 12 / 20
+        while min(image.shape[:2]) * scale >= 12:
+            while levels[-1][0] > 2 * scale:
+                levels.append(self.level(levels, levels[-1][0] / 2, image))
+            levels.append(self.level(levels, scale, image))
+            proposals += self.propose(levels[-1][1], image)
+            scale *= 0.709
+        rows = self.again(proposals, 0.7)
+        for stage, side, names, least in ((1, 24, ["prob1", "conv5-2"], 0.7),
+                                          (2, 48, ["prob1", "conv6-2", "conv6-3"], threshold)):
+            if not rows:
+                return []
+            windows = numpy.stack([self.square(self.move(r[:4], r[5:9])) for r in rows])
+            outputs = self.run(stage, [self.crop(levels, w, side) for w in windows], names)
+            keep = outputs[0][:, 1] >= least
+            rows = [numpy.concatenate([w, [s], *o]) for w, s, *o in
+                    zip(windows[keep], outputs[0][keep, 1], *(o[keep] for o in outputs[1:]))]
+            if stage == 1:
+                rows = self.again(rows, 0.7)
+        faces = []
+        for row in sorted(rows, key=lambda r: -r[4]):
+            x1, y1, x2, y2 = row[:4]
+            box = self.move(row[:4], row[5:9])
+            if all(self.nested(box, f) <= 0.7 for f in faces):
+                points = numpy.stack([x1 + row[9:14] * (x2 - x1), y1 + row[14:19] * (y2 - y1)], 1)
+                faces.append(numpy.concatenate([box, [row[4]], points.ravel()]))
+        return faces
+
+    @staticmethod
+    def level(levels, scale, image):
+        height, width = (int(numpy.ceil(n * scale)) for n in image.shape[:2])
+        return scale, bilinear(levels[-1][1], width, height)
+
+    def propose(self, picture, image):
+        scores, shifts = (o[0] for o in self.run(0, [picture], ["prob1", "conv4-2"]))
+        x, y = numpy.nonzero(scores[1] >= 0.6)
+        corner = numpy.stack([x, y], 1) * 2.0
+        # Suppressed in whole pixels: windows 4 px apart overlap by exactly a half.
+        rows = suppress(numpy.hstack([corner, corner + 12]), scores[1][x, y], shifts[:, x, y].T, 0.5)
+        for row in rows:
+            row[:4] *= numpy.tile([image.shape[1] / picture.shape[1], image.shape[0] / picture.shape[0]], 2)
+        return rows
+
+    @staticmethod
+    def again(rows, overlap):
+        rows = numpy.array(rows)
+        return suppress(rows[:, :4], rows[:, 4], rows[:, 5:], overlap) if len(rows) else []
+
+    @staticmethod
+    def move(box, shift):
+        return box + shift * numpy.tile(box[2:] - box[:2], 2)
+
+    @staticmethod
+    def square(box):
+        centre, half = (box[:2] + box[2:]) / 2, max(box[2:] - box[:2]) / 2
+        return numpy.concatenate([centre - half, centre + half])
+
+    @staticmethod
+    def nested(a, b):
+        inner = numpy.clip(numpy.minimum(a[2:4], b[2:4]) - numpy.maximum(a[:2], b[:2]), 0, None).prod()
+        return inner / min((a[2:4] - a[:2]).prod(), (b[2:4] - b[:2]).prod())
+
+
 def select(boxes, scores, points, threshold, overlap, scale):
     boxes, scores, points = (numpy.concatenate(a) for a in (boxes, scores, points))
     keep = scores >= threshold
@@ -107,7 +243,7 @@ class MoreDetectors(unittest.TestCase):
         if not cls.files:
             raise unittest.SkipTest(f"no pictures below {SHARED} (set SPHERE_TEST_DATA)")
 
-    def same(self, model, reference, threshold):
+    def same(self, model, reference, threshold, landmarks=True):
         found = ours(model, self.files, threshold)
         self.assertEqual(len(found), len(self.files))
         faces = 0
@@ -118,7 +254,7 @@ class MoreDetectors(unittest.TestCase):
             for row in theirs:
                 want = numpy.concatenate([row[:2], row[2:4] - row[:2], row[5:]])
                 near = [f for f in mine if abs(f["score"] - row[4]) <= SCORE
-                        and numpy.abs(numbers(f) - want).max() <= PIXELS]
+                        and numpy.abs(numbers(f, landmarks) - want).max() <= PIXELS]
                 if not near and abs(row[4] - threshold) <= SCORE:
                     continue
                 self.assertTrue(near, f"{file}: no partner of {row} in {mine}")
@@ -143,8 +279,16 @@ class MoreDetectors(unittest.TestCase):
         self.same("retinaface-dyn", Retinaface("retinaface_mnet025_dyn.onnx", ["output0", "484", "483"]), 0.6)
 
 
-def numbers(face):
-    return numpy.array([*face["box"], *numpy.ravel(face["landmarks"])], numpy.float64)
+    def test_opencv_ssd(self):
+        # Its landmarks are fr_landmark's: tests/parity/test_detectors.py.
+        self.same("opencv-ssd", Ssd(), 0.5, landmarks=False)
+
+    def test_mtcnn(self):
+        self.same("mtcnn", Mtcnn(), 0.7)
+
+
+def numbers(face, landmarks):
+    return numpy.array([*face["box"], *(numpy.ravel(face["landmarks"]) if landmarks else [])], numpy.float64)
 
 
 if __name__ == "__main__":
