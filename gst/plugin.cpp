@@ -33,6 +33,7 @@ static gboolean plugin_init(GstPlugin *plugin) {
     sphere::set_log_sink(log_to_gst);
     gboolean ok = TRUE;
     ok &= GST_ELEMENT_REGISTER(spheredetect, plugin);
+    ok &= GST_ELEMENT_REGISTER(spheretrack, plugin);
     ok &= GST_ELEMENT_REGISTER(spherealign, plugin);
     ok &= GST_ELEMENT_REGISTER(sphereembed, plugin);
     ok &= GST_ELEMENT_REGISTER(spherematch, plugin);

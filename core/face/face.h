@@ -106,6 +106,7 @@ struct Face {
     std::vector<Point2f> dense_landmarks; ///< 68 points, where the landmark model gives them
     std::optional<float> eye_roll_deg;    ///< of two eyes found without other landmarks (Haar)
     std::optional<std::int64_t> track_id;
+    bool carried = false; ///< not detected: where its track expects it
     std::optional<Quality> quality;
     std::shared_ptr<const Image> crop; ///< aligned, or null
     std::string crop_template;         ///< the template that `crop` was aligned to

@@ -76,6 +76,11 @@ void JsonWriter::null() {
     out_ += "null";
 }
 
+void JsonWriter::boolean(bool value) {
+    separate();
+    out_ += value ? "true" : "false";
+}
+
 void JsonWriter::string(std::string_view text) {
     separate();
     out_ += '"';

@@ -22,6 +22,7 @@ class JsonWriter {
     JsonWriter &key(std::string_view name);
 
     void null();
+    void boolean(bool value);
     /// Escaped; what is not UTF-8 becomes U+FFFD.
     void string(std::string_view text);
     /// The shortest text that reads back as the same float; null where it is not finite.

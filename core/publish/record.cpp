@@ -115,6 +115,8 @@ void write_face(JsonWriter &json, const Face &face, bool embeddings) {
     const bool decided = face.match && face.match->reason != FaceReason::None;
     json.begin_object();
     write_number(json.key("track"), face.track_id);
+    if (face.carried) // said of those alone: most faces were seen
+        json.key("carried").boolean(true);
     write_box(json.key("box"), face.box);
     json.key("score").number(face.score);
     write_landmarks(json.key("landmarks"), face.landmarks);

@@ -123,6 +123,7 @@ Face face_from_meta(const GstSphereFace *source, unsigned parts) {
     }
     if (const gint64 track = gst_sphere_face_get_track_id(source); track >= 0)
         face.track_id = track;
+    face.carried = gst_sphere_face_get_carried(source) != FALSE;
     gdouble roll_deg = 0;
     if (gst_sphere_face_get_eye_roll(source, &roll_deg))
         face.eye_roll_deg = static_cast<float>(roll_deg);
@@ -163,6 +164,7 @@ GstSphereFace *new_meta_face(const Face &face) {
     }
     if (face.track_id)
         gst_sphere_face_set_track_id(target, *face.track_id);
+    gst_sphere_face_set_carried(target, face.carried);
     if (face.eye_roll_deg)
         gst_sphere_face_set_eye_roll(target, *face.eye_roll_deg);
     if (face.reason != FaceReason::None)

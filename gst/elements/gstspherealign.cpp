@@ -4,8 +4,8 @@
  * @title: spherealign
  *
  * Warps each face of the buffer's #GstSphereFaceMeta to a recogniser's template and assesses
- * its quality. With template=auto it asks downstream (sphereembed) by the query
- * "sphere-template".
+ * its quality. Faces that spheretrack carried over are left alone. With template=auto it asks
+ * downstream (sphereembed) by the query "sphere-template".
  *
  * |[
  * gst-launch-1.0 filesrc location=people.mp4 ! decodebin ! spheredetect ! spherealign
@@ -17,6 +17,7 @@
 #include "gst/base/frame.h"
 #include "gst/base/model_properties.h"
 #include "gst/base/spherefilter.h"
+#include "gst/base/tracks_object.h"
 #include "gst/elements/elements.h"
 #include "gst/elements/template_query.h"
 
@@ -116,6 +117,15 @@ static void align_one(GstSphereFaceMeta *meta, guint i, const ImageView &view,
     gst_sphere_face_free(target);
 }
 
+static void offer_best_shot(sphere::gst::TrackStore &tracks, const GstSphereFace *face) {
+    const gint64 track = gst_sphere_face_get_track_id(face);
+    gdouble quality = 0;
+    if (track < 0 || !gst_sphere_face_get_quality(face, &quality, nullptr, nullptr, nullptr))
+        return;
+    if (const auto crop = sphere::gst::crop_of(face))
+        tracks.offer_shot(track, static_cast<float>(quality), crop);
+}
+
 static GstFlowReturn gst_sphere_align_process(GstSphereFilter *filter, GstBuffer *buffer) {
     AlignState &state = *STATE(filter);
     GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer);
@@ -143,9 +153,18 @@ static GstFlowReturn gst_sphere_align_process(GstSphereFilter *filter, GstBuffer
         return GST_FLOW_ERROR;
     }
     const ImageView view = frame->view();
-    for (guint i = 0; i < n; ++i)
+    const auto tracks = sphere::gst::tracks_of(meta);
+    guint aligned = 0;
+    for (guint i = 0; i < n; ++i) {
+        // Where a carried face lies is a guess: a crop of it would be worth nothing.
+        if (gst_sphere_face_get_carried(gst_sphere_face_meta_peek_face(meta, i)))
+            continue;
         align_one(meta, i, view, *state.resolved, options, *filter->stats);
-    filter->stats->add_faces(n);
+        if (tracks)
+            offer_best_shot(*tracks, gst_sphere_face_meta_peek_face(meta, i));
+        ++aligned;
+    }
+    filter->stats->add_faces(aligned);
     return GST_FLOW_OK;
 }
 

@@ -230,6 +230,28 @@ void gst_sphere_face_set_track_id(GstSphereFace *face, gint64 track_id) {
 }
 
 /**
+ * gst_sphere_face_get_carried:
+ * @face: a face
+ *
+ * Returns: whether the face was not detected in this frame but carried over by its track: box
+ * and landmarks are predicted
+ */
+gboolean gst_sphere_face_get_carried(const GstSphereFace *face) {
+    g_return_val_if_fail(face != nullptr, FALSE);
+    return face->carried;
+}
+
+/**
+ * gst_sphere_face_set_carried:
+ * @face: a face
+ * @carried: whether its place is predicted
+ */
+void gst_sphere_face_set_carried(GstSphereFace *face, gboolean carried) {
+    g_return_if_fail(face != nullptr);
+    face->carried = carried != FALSE;
+}
+
+/**
  * gst_sphere_face_get_eye_roll:
  * @face: a face
  * @roll_deg: (out) (optional): positive when the image-right eye is lower

@@ -79,6 +79,7 @@ struct _GstSphereFace {
     std::optional<std::array<gfloat, 10>> landmarks;
     std::shared_ptr<const std::vector<gfloat>> dense;
     gint64 track_id = -1;
+    bool carried = false; ///< predicted, not detected
     std::optional<double> eye_roll_deg;
     std::optional<sphere_meta::Quality> quality;
     std::shared_ptr<GstBuffer> crop;
@@ -97,6 +98,7 @@ struct _GstSphereFaceMetaPrivate {
     guint width = 0;  ///< px of the frame
     guint height = 0; ///< px of the frame
     std::vector<GstSphereFace> faces;
+    std::shared_ptr<GObject> tracks;
     std::vector<sphere_meta::MirroredRoi> mirrored_rois;
     std::vector<sphere_meta::MirroredItems> mirrored_items;
     gsize n_analytics_items = 0; ///< all that the mirror wrote into the relation meta

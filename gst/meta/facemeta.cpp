@@ -173,6 +173,33 @@ void gst_sphere_face_meta_clear(GstSphereFaceMeta *meta) {
 }
 
 /**
+ * gst_sphere_face_meta_get_tracks:
+ * @meta: the faces of a buffer
+ *
+ * Returns: (transfer none) (nullable): what the elements keep of the stream's tracks
+ */
+GObject *gst_sphere_face_meta_get_tracks(const GstSphereFaceMeta *meta) {
+    g_return_val_if_fail(meta != nullptr, nullptr);
+    return meta->priv->tracks.get();
+}
+
+/**
+ * gst_sphere_face_meta_set_tracks:
+ * @meta: the faces of a writable buffer
+ * @tracks: (nullable): an object that all buffers of the stream share
+ */
+void gst_sphere_face_meta_set_tracks(GstSphereFaceMeta *meta, GObject *tracks) {
+    g_return_if_fail(meta != nullptr);
+    g_return_if_fail(tracks == nullptr || G_IS_OBJECT(tracks));
+    no_throw([&] {
+        meta->priv->tracks.reset();
+        if (tracks != nullptr)
+            meta->priv->tracks = std::shared_ptr<GObject>(
+                static_cast<GObject *>(g_object_ref(tracks)), g_object_unref);
+    });
+}
+
+/**
  * gst_sphere_face_meta_sync:
  * @meta: the faces of @buffer
  * @buffer: a writable buffer

@@ -105,6 +105,10 @@ GST_SPHERE_API void gst_sphere_face_set_dense_landmarks(GstSphereFace *face,
 /* -1 where the face is not tracked. */
 GST_SPHERE_API gint64 gst_sphere_face_get_track_id(const GstSphereFace *face);
 GST_SPHERE_API void gst_sphere_face_set_track_id(GstSphereFace *face, gint64 track_id);
+/* TRUE where the face was not detected in this frame: spheretrack carried it over, its box and
+ * landmarks are predicted and its score fades with time. */
+GST_SPHERE_API gboolean gst_sphere_face_get_carried(const GstSphereFace *face);
+GST_SPHERE_API void gst_sphere_face_set_carried(GstSphereFace *face, gboolean carried);
 
 /* Roll in degrees of a pair of eyes that a detector without landmarks found. */
 GST_SPHERE_API gboolean gst_sphere_face_get_eye_roll(const GstSphereFace *face,
@@ -209,6 +213,10 @@ GST_SPHERE_API void gst_sphere_face_meta_clear(GstSphereFaceMeta *meta);
 /* Borrowed: valid until the meta changes or the buffer goes. No copy. */
 GST_SPHERE_API const GstSphereFace *
 gst_sphere_face_meta_peek_face(const GstSphereFaceMeta *meta, guint index);
+/* What spheretrack and the elements after it know of the stream's tracks, or NULL: opaque, shared
+ * by the stream's buffers, kept by copies of the meta. */
+GST_SPHERE_API GObject *gst_sphere_face_meta_get_tracks(const GstSphereFaceMeta *meta);
+GST_SPHERE_API void gst_sphere_face_meta_set_tracks(GstSphereFaceMeta *meta, GObject *tracks);
 /* Writes the mirrors of all faces onto the buffer, replacing those of before. */
 GST_SPHERE_API void gst_sphere_face_meta_sync(GstSphereFaceMeta *meta, GstBuffer *buffer);
 
