@@ -3,8 +3,10 @@
 #include "core/engine/engine.h"
 
 #include "core/engine/backends.h"
+#include "core/engine/batching_engine.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string_view>
@@ -108,17 +110,41 @@ Result<std::shared_ptr<Engine>> make_engine(const ResolvedModel &model,
                 names, ".");
 }
 
-Result<std::shared_ptr<Engine>> acquire_engine(const ResolvedModel &model,
-                                               const EngineOptions &options) {
+namespace {
+
+/// The engine of `key`, or the one that `make` gives.
+Result<std::shared_ptr<Engine>>
+acquire(const std::string &key, const std::function<Result<std::shared_ptr<Engine>>()> &make) {
     static Registry *const registry = new Registry; // outlives every static holder of an engine
-    const std::shared_ptr<Slot> slot = registry->slot(sharing_key(model, options));
+    const std::shared_ptr<Slot> slot = registry->slot(key);
     const std::lock_guard lock(slot->mutex);
     if (std::shared_ptr<Engine> engine = slot->engine.lock())
         return engine;
-    auto made = make_engine(model, options);
+    Result<std::shared_ptr<Engine>> made = make();
     if (made)
         slot->engine = *made;
     return made;
+}
+
+} // namespace
+
+Result<std::shared_ptr<Engine>> acquire_engine(const ResolvedModel &model,
+                                               const EngineOptions &options) {
+    const std::string key = sharing_key(model, options);
+    const auto plain = [&] {
+        return acquire(key, [&] { return make_engine(model, options); });
+    };
+    if (options.batch_timeout_ms <= 0)
+        return plain();
+    const std::string batching = key + "\nbatch " + std::to_string(options.batch_size) +
+                                 " in " + std::to_string(options.batch_timeout_ms);
+    return acquire(batching, [&]() -> Result<std::shared_ptr<Engine>> {
+        auto engine = plain();
+        if (!engine || (*engine)->preferred_batch() <= 1)
+            return engine; // it takes pictures one by one: there is nothing to wait for
+        return make_batching_engine(std::move(*engine), options.batch_size,
+                                    std::chrono::milliseconds(options.batch_timeout_ms));
+    });
 }
 
 std::vector<EngineInfo> engine_backends() {

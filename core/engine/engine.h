@@ -36,9 +36,12 @@ enum class Precision : std::uint8_t { Auto, Fp32, Bf16, Int8 };
 struct EngineOptions {
     std::string engine = "auto"; ///< auto, opencv, onednn, onnxruntime, cuda, fake
     Precision precision =
-        Precision::Auto;     ///< Auto = the fastest that keeps the model's accuracy
-    int threads = 0;         ///< 0 = as many as the machine has cores
-    std::string instance_id; ///< equal ids share an engine whatever else differs
+        Precision::Auto;      ///< Auto = the fastest that keeps the model's accuracy
+    int threads = 0;          ///< 0 = as many as the machine has cores
+    std::string instance_id;  ///< equal ids share an engine whatever else differs
+    int batch_timeout_ms = 0; ///< acquire_engine: how long a run() waits for those of other
+                              ///< holders to share a batch with; 0 = not at all
+    int batch_size = 0;       ///< pictures of such a batch; 0 = as the engine prefers
 };
 
 /// Most pictures that one run() takes, whatever the network allows.

@@ -27,6 +27,7 @@ enum {
     PROP_MODEL = 1,
     PROP_FLIP = PROP_MODEL + ModelProperties::kCount,
     PROP_BATCH_SIZE,
+    PROP_BATCH_TIMEOUT,
 };
 
 namespace {
@@ -36,6 +37,7 @@ struct EmbedState {
     std::mutex mutex; ///< guards what follows up to the blank line
     GstSphereFlip flip = GST_SPHERE_FLIP_DEFAULT;
     guint batch_size = 0;
+    guint batch_timeout_ms = 0;
     std::shared_ptr<Embedder> embedder; ///< set between start and stop; queries read it
 
     // Streaming thread, kept for their allocations.
@@ -84,12 +86,15 @@ static std::shared_ptr<Embedder> embedder_of(EmbedState &state) {
 static Result<void> gst_sphere_embed_open(GstSphereFilter *filter) {
     EmbedState &state = *STATE(filter);
     GstSphereFlip flip = GST_SPHERE_FLIP_DEFAULT;
+    EngineOptions options = state.model.engine_options();
     {
         const std::lock_guard lock(state.mutex);
         flip = state.flip;
+        options.batch_size = static_cast<int>(state.batch_size);
+        options.batch_timeout_ms = static_cast<int>(state.batch_timeout_ms);
     }
     auto embedder = Embedder::make(ModelStore::from_environment(), state.model.model(),
-                                   flip_mode(flip), state.model.engine_options());
+                                   flip_mode(flip), options);
     if (!embedder)
         return std::move(embedder).error();
     state.warned_of_template = false;
@@ -202,6 +207,17 @@ static GstFlowReturn gst_sphere_embed_process(GstSphereFilter *filter, GstBuffer
     return GST_FLOW_OK;
 }
 
+// A frame may wait that long for the faces of other streams.
+static void gst_sphere_embed_add_latency(EmbedState &state, GstQuery *query) {
+    gboolean live = FALSE;
+    GstClockTime least = 0, most = GST_CLOCK_TIME_NONE;
+    gst_query_parse_latency(query, &live, &least, &most);
+    const std::lock_guard lock(state.mutex);
+    const GstClockTime wait = state.batch_timeout_ms * GST_MSECOND;
+    gst_query_set_latency(query, live, least + wait,
+                          GST_CLOCK_TIME_IS_VALID(most) ? most + wait : most);
+}
+
 static gboolean gst_sphere_embed_query(GstBaseTransform *base, GstPadDirection direction,
                                        GstQuery *query) {
     if (direction == GST_PAD_SINK && GST_QUERY_TYPE(query) == GST_QUERY_CUSTOM &&
@@ -214,8 +230,12 @@ static gboolean gst_sphere_embed_query(GstBaseTransform *base, GstPadDirection d
             return TRUE;
         }
     }
-    return GST_BASE_TRANSFORM_CLASS(gst_sphere_embed_parent_class)
-        ->query(base, direction, query);
+    const gboolean answered =
+        GST_BASE_TRANSFORM_CLASS(gst_sphere_embed_parent_class)->query(base, direction, query);
+    if (answered != FALSE && direction == GST_PAD_SRC &&
+        GST_QUERY_TYPE(query) == GST_QUERY_LATENCY)
+        gst_sphere_embed_add_latency(*STATE(base), query);
+    return answered;
 }
 
 static void gst_sphere_embed_set_property(GObject *object, guint id, const GValue *value,
@@ -231,6 +251,9 @@ static void gst_sphere_embed_set_property(GObject *object, guint id, const GValu
             break;
         case PROP_BATCH_SIZE:
             state.batch_size = g_value_get_uint(value);
+            break;
+        case PROP_BATCH_TIMEOUT:
+            state.batch_timeout_ms = g_value_get_uint(value);
             break;
         default:
             G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -250,6 +273,9 @@ static void gst_sphere_embed_get_property(GObject *object, guint id, GValue *val
         break;
     case PROP_BATCH_SIZE:
         g_value_set_uint(value, state.batch_size);
+        break;
+    case PROP_BATCH_TIMEOUT:
+        g_value_set_uint(value, state.batch_timeout_ms);
         break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -289,6 +315,14 @@ static void gst_sphere_embed_class_init(GstSphereEmbedClass *klass) {
             "batch-size", "Batch size",
             "Crops that go through the network together (0 = as the engine prefers)", 0, 1024,
             0, static_cast<GParamFlags>(base | GST_PARAM_MUTABLE_PLAYING)));
+    g_object_class_install_property(
+        object_class, PROP_BATCH_TIMEOUT,
+        g_param_spec_uint("batch-timeout", "Batch timeout",
+                          "How long the faces of a frame wait for those of other streams with "
+                          "the same model, to go through the network together, in ms (0 = not "
+                          "at all)",
+                          0, 1000, 0,
+                          static_cast<GParamFlags>(base | GST_PARAM_MUTABLE_READY)));
     gst_type_mark_as_plugin_api(gst_sphere_flip_get_type(), static_cast<GstPluginAPIFlags>(0));
     gst_element_class_set_static_metadata(
         element_class, "Face embedder", "Filter/Analyzer/Video",

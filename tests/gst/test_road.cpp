@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <thread>
 
 using namespace sphere_test;
 
@@ -131,6 +132,26 @@ TEST(RoadStream, AnAdaptiveIntervalLooksAtEveryFrameOfAFile) {
     EXPECT_EQ(skipped, 15U);
     gst_structure_free(stats);
     gst_object_unref(detect);
+}
+
+TEST(RoadStream, StreamsThatShareABatchGetTheirOwnFaces) {
+    const std::string road = std::string(kRoad) + " batch-timeout=10";
+    const auto wanted = reference_embedding({64, 48});
+    std::vector<std::thread> streams;
+    for (int s = 0; s < 3; ++s)
+        streams.emplace_back([&] {
+            const Harness harness(gst_harness_new_parse(road.c_str()));
+            gst_harness_set_src_caps_str(harness.get(), caps_of("BGR", {64, 48}).c_str());
+            for (int i = 0; i < 10; ++i) {
+                GstBuffer *out = gst_harness_push_and_pull(
+                    harness.get(), make_frame("BGR", {64, 48}, 0, i * 40 * GST_MSECOND));
+                ASSERT_NE(out, nullptr);
+                EXPECT_EQ(embedding_of(out), wanted);
+                gst_buffer_unref(out);
+            }
+        });
+    for (std::thread &stream : streams)
+        stream.join();
 }
 
 TEST(RoadStream, CapsChangeMidStream) {
