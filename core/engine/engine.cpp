@@ -2,6 +2,7 @@
 // The table of backends, and the engines that a process shares.
 #include "core/engine/engine.h"
 
+#include "core/base/log.h"
 #include "core/engine/backends.h"
 #include "core/engine/batching_engine.h"
 
@@ -9,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string_view>
 
 namespace sphere {
@@ -46,10 +48,56 @@ constexpr Backend kBackends[] = {
     {"fake", &make_fake_engine, &always},
 };
 
-std::string backend_for(const ResolvedModel &model, const EngineOptions &options) {
-    if (options.engine != "auto" && !options.engine.empty())
-        return options.engine;
-    return model.descriptor.framework == "fake" ? "fake" : "opencv";
+bool is_auto(const EngineOptions &options) {
+    return options.engine == "auto" || options.engine.empty();
+}
+
+Result<std::shared_ptr<Engine>> make_named(const ResolvedModel &model, EngineOptions options,
+                                           const std::string &name) {
+    options.engine = name;
+    for (const Backend &backend : kBackends)
+        if (name == backend.name)
+            return backend.make(model, options);
+    std::string names;
+    for (const Backend &backend : kBackends)
+        names += std::string(names.empty() ? "" : ", ") + backend.name;
+    return fail(Errc::InvalidArgument, "There is no engine '", name, "': use auto or one of ",
+                names, ".");
+}
+
+// A line for each model and outcome, however many elements load it.
+void say_once(LogLevel level, const std::string &text) {
+    static std::mutex mutex;
+    static std::set<std::string> said;
+    const std::lock_guard lock(mutex);
+    if (said.insert(text).second)
+        log(level, text);
+}
+
+// The faster engine where it is built in and knows the network, else OpenCV.
+Result<std::shared_ptr<Engine>> make_auto(const ResolvedModel &model,
+                                          const EngineOptions &options) {
+    const ModelDescriptor &descriptor = model.descriptor;
+    if (descriptor.framework == "fake")
+        return make_named(model, options, "fake");
+    const bool network = descriptor.framework == "onnx" || descriptor.framework == "caffe";
+    if (!onednn_engine_built() || !network)
+        return make_named(model, options, "opencv");
+    auto fast = make_named(model, options, "onednn");
+    if (fast) {
+        say_once(LogLevel::Info, "Model " + descriptor.name + ": engine=auto takes onednn.");
+        return fast;
+    }
+    // What OpenCV cannot be asked for is not its business.
+    if (!opencv_engine_built() || !require_fp32("opencv", options.precision))
+        return fast;
+    auto other = make_named(model, options, "opencv");
+    if (other)
+        say_once(LogLevel::Warning,
+                 "Model " + descriptor.name +
+                     ": engine=auto takes opencv, which is slower, because: " +
+                     fast.error().message);
+    return other;
 }
 
 std::string sharing_key(const ResolvedModel &model, const EngineOptions &options) {
@@ -60,7 +108,7 @@ std::string sharing_key(const ResolvedModel &model, const EngineOptions &options
         key += '\n' + path;
     if (!options.instance_id.empty())
         return key + "\nid " + options.instance_id;
-    return key + '\n' + backend_for(model, options) + '\n' +
+    return key + '\n' + (is_auto(options) ? "auto" : options.engine) + '\n' +
            std::to_string(static_cast<int>(options.precision)) + '\n' +
            std::to_string(options.threads);
 }
@@ -97,17 +145,8 @@ Result<std::shared_ptr<Engine>> make_engine(const ResolvedModel &model,
     if (options.threads < 0)
         return fail(Errc::InvalidArgument, "threads=", options.threads,
                     " is negative: 0 takes as many as the machine has cores.");
-    const std::string name = backend_for(model, options);
-    EngineOptions named = options;
-    named.engine = name;
-    for (const Backend &backend : kBackends)
-        if (name == backend.name)
-            return backend.make(model, named);
-    std::string names;
-    for (const Backend &backend : kBackends)
-        names += std::string(names.empty() ? "" : ", ") + backend.name;
-    return fail(Errc::InvalidArgument, "There is no engine '", name, "': use auto or one of ",
-                names, ".");
+    return is_auto(options) ? make_auto(model, options)
+                            : make_named(model, options, options.engine);
 }
 
 namespace {

@@ -66,8 +66,8 @@ class Engine {
     virtual int preferred_batch() const = 0;
 };
 
-/// Loads `model` by the backend that `options` names. With `auto`: the descriptor's framework
-/// decides. Errors: Unsupported (backend not built in; says how to enable it), Engine,
+/// Loads `model` by the backend that `options` names. With `auto`: onednn where it is built in
+/// and knows the network's operators, else opencv, which the log says once. Errors: Unsupported (backend not built in; says how to enable it), Engine,
 /// NotFound, Corrupt.
 Result<std::shared_ptr<Engine>> make_engine(const ResolvedModel &model,
                                             const EngineOptions &options);

@@ -5,6 +5,8 @@
 // MODEL is a descriptor's name, or PROTOTXT:CAFFEMODEL for SphereFace's input.
 #include "core/engine/calibration.h"
 
+#include "tests/bench/peak.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -96,7 +98,7 @@ void calibrate(const ResolvedModel &model) {
 }
 
 // Turns alternate, so that a busy machine is as bad for one as for the other.
-void bench(const std::string &name, const Options &options) {
+void compare(const std::string &name, const Options &options) {
     const ResolvedModel model = find(name);
     std::vector<Contender> contenders = {
         {"opencv fp32", "opencv", Precision::Fp32, {}, {}, false},
@@ -159,8 +161,11 @@ int main(int argc, char **argv) {
                  !number("--runs", options.runs))
             options.models.emplace_back(argv[i]);
     }
-    std::printf("gst-sphere %s\n", SPHERE_VERSION);
+    std::printf("gst-sphere %s; OpenCV %s; oneDNN %s\n", SPHERE_VERSION, SPHERE_OPENCV,
+                SPHERE_ONEDNN);
+    bench::print_peak();
+    bench::print_bandwidth();
     for (const std::string &model : options.models)
-        bench(model, options);
+        compare(model, options);
     return 0;
 }

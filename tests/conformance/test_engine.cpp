@@ -2,10 +2,13 @@
 // What every Engine must do, and what each of them does besides.
 #include "core/engine/engine.h"
 
+#include "core/base/log.h"
+
 #include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <thread>
@@ -284,6 +287,12 @@ float mean_of_cell(const Tensor &picture, int output) {
     return static_cast<float>(sum / (kTinyCell * kTinyCell));
 }
 
+EngineOptions opencv() {
+    EngineOptions options;
+    options.engine = "opencv";
+    return options;
+}
+
 class OpencvEngine : public ::testing::Test {
   protected:
     void SetUp() override {
@@ -293,7 +302,7 @@ class OpencvEngine : public ::testing::Test {
             GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
     }
     Error load_error(const ResolvedModel &model) {
-        const auto engine = make_engine(model, {});
+        const auto engine = make_engine(model, opencv());
         EXPECT_FALSE(engine.ok());
         return engine.ok() ? Error{} : engine.error();
     }
@@ -302,9 +311,9 @@ class OpencvEngine : public ::testing::Test {
 
 TEST_F(OpencvEngine, ComputesTheNetwork) {
     for (const char *framework : {"onnx", "caffe"}) {
-        auto engine = make_engine(tiny_model(directory_, framework), {});
+        auto engine = make_engine(tiny_model(directory_, framework), opencv());
         ASSERT_TRUE(engine.ok()) << engine.error().message;
-        EXPECT_STREQ((*engine)->name(), "opencv"); // what auto takes
+        EXPECT_STREQ((*engine)->name(), "opencv");
         std::vector<Tensor> out;
         const Tensor picture = pictures(1, 2);
         ASSERT_TRUE((*engine)->run(picture, out).ok());
@@ -360,7 +369,7 @@ TEST_F(OpencvEngine, AnOutputThatIsNotThereFailsAtLoad) {
 TEST_F(OpencvEngine, ABatchThatTheFileBakesUnsaidIsAnErrorNotWrongNumbers) {
     const ResolvedModel model = tiny_model(directory_, "caffe");
     directory_.write("tiny.prototxt", testing_support::tiny_prototxt(true));
-    auto engine = make_engine(model, {});
+    auto engine = make_engine(model, opencv());
     ASSERT_TRUE(engine.ok()) << engine.error().message;
     std::vector<Tensor> out;
     EXPECT_TRUE((*engine)->run(pictures(1), out).ok());
@@ -410,6 +419,55 @@ TEST(Engines, AFakeModelTakesTheFakeEngineOnly) {
     const auto engine = make_engine(model, options);
     ASSERT_FALSE(engine.ok());
     EXPECT_EQ(engine.error().code, Errc::Unsupported);
+}
+
+class AutoEngine : public OpencvEngine {
+  protected:
+    void SetUp() override {
+        OpencvEngine::SetUp();
+        set_log_sink([this](LogLevel, std::string_view line) { said_.emplace_back(line); });
+    }
+    void TearDown() override { set_log_sink({}); }
+    int lines_with(const std::string &text) const {
+        return static_cast<int>(
+            std::count_if(said_.begin(), said_.end(), [&](const std::string &line) {
+                return line.find(text) != std::string::npos;
+            }));
+    }
+    std::vector<std::string> said_;
+};
+
+TEST_F(AutoEngine, TakesTheFastestThatKnowsTheNetwork) {
+    ResolvedModel model = tiny_model(directory_, "onnx");
+    model.descriptor.name = "auto-known";
+    for (int i = 0; i < 2; ++i) {
+        const auto engine = make_engine(model, {});
+        ASSERT_TRUE(engine.ok()) << engine.error().message;
+        EXPECT_STREQ((*engine)->name(), built("onednn") ? "onednn" : "opencv");
+    }
+    EXPECT_EQ(lines_with("engine=auto takes onednn"), built("onednn") ? 1 : 0);
+}
+
+TEST_F(AutoEngine, TakesOpencvForAnOperatorThatIsNotKnownAndSaysSoOnce) {
+    ResolvedModel model = tiny_model(directory_, "caffe");
+    model.descriptor.name = "auto-unknown";
+    // OpenCV knows AbsVal.
+    directory_.write("tiny.prototxt",
+                     testing_support::tiny_prototxt() +
+                         "layer { name: \"size\" type: \"AbsVal\" bottom: \"means\" top: "
+                         "\"size\" }\n");
+    model.descriptor.outputs = {"size"};
+    for (int i = 0; i < 2; ++i) {
+        const auto engine = make_engine(model, {});
+        ASSERT_TRUE(engine.ok()) << engine.error().message;
+        EXPECT_STREQ((*engine)->name(), "opencv");
+    }
+    EXPECT_EQ(lines_with("AbsVal"), built("onednn") ? 1 : 0);
+    EngineOptions bf16;
+    bf16.precision = Precision::Bf16; // which OpenCV lacks: the other's reason is what counts
+    const auto none = make_engine(model, bf16);
+    ASSERT_FALSE(none.ok());
+    EXPECT_EQ(none.error().code, Errc::Unsupported);
 }
 
 } // namespace

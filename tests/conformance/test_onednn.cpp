@@ -3,6 +3,7 @@
 #include "core/engine/calibration.h"
 
 #include "tests/support/temporary_directory.h"
+#include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
 
@@ -69,6 +70,8 @@ class Onednn : public testing::TestWithParam<Case> {
     void SetUp() override {
         if (!onednn_is_built())
             GTEST_SKIP() << "built without oneDNN";
+        if (testing_support::fake_engine_only())
+            GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
         const ModelStore store = ModelStore::from_environment();
         auto found = store.find(GetParam().model);
         ASSERT_TRUE(found.ok()) << found.error().message;

@@ -6,6 +6,7 @@
 #include "core/image/codec.h"
 
 #include "tests/support/temporary_directory.h"
+#include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
 
@@ -123,6 +124,8 @@ double cosine(const std::vector<float> &a, const std::vector<float> &b) {
 class PrecisionAccuracy : public testing::TestWithParam<const char *> {
   protected:
     void SetUp() override {
+        if (testing_support::fake_engine_only())
+            GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
         if (!fs::exists(test_data() + "/data/lfw-dev/pairs-dev.txt"))
             GTEST_SKIP() << "no LFW pairs under " << test_data();
         const ModelStore store = ModelStore::from_environment();

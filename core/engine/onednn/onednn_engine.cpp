@@ -30,6 +30,8 @@ class OnednnEngine final : public Engine {
         : engine_(dnnl::engine::kind::cpu, 0), weights_(engine_), graph_(std::move(graph)),
           model_(model), settings_(settings), lanes_(threads),
           plans_(static_cast<std::size_t>(threads)) {
+        if (threads > 1)
+            calm_openmp();
         model_.descriptor.batch = 0; // whatever the exporter baked: shapes are inferred anew
     }
 

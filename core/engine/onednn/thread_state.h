@@ -15,6 +15,10 @@ __attribute__((weak)) int omp_get_max_threads();
 
 namespace sphere::onednn {
 
+/// Makes threads of the library that wait for each other sleep soon. Once a process; does
+/// nothing with another OpenMP than GNU's.
+void calm_openmp();
+
 class ThreadCount {
   public:
     explicit ThreadCount(int threads) {
