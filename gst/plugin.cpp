@@ -38,7 +38,9 @@ static gboolean plugin_init(GstPlugin *plugin) {
     ok &= GST_ELEMENT_REGISTER(sphereembed, plugin);
     ok &= GST_ELEMENT_REGISTER(spherematch, plugin);
     ok &= GST_ELEMENT_REGISTER(sphereoverlay, plugin);
+    ok &= GST_ELEMENT_REGISTER(sphereredact, plugin);
     ok &= GST_ELEMENT_REGISTER(spherepublish, plugin);
+    ok &= GST_ELEMENT_REGISTER(spherebin, plugin);
     return ok;
 }
 

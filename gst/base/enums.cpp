@@ -68,6 +68,27 @@ GType gst_sphere_index_get_type(void) {
     return register_enum(&once, "GstSphereIndex", values);
 }
 
+GType gst_sphere_redact_method_get_type(void) {
+    static gsize once = 0;
+    static const GEnumValue values[] = {
+        {GST_SPHERE_REDACT_BLUR, "Smooth patches", "blur"},
+        {GST_SPHERE_REDACT_PIXELATE, "Squares", "pixelate"},
+        {GST_SPHERE_REDACT_FILL, "One colour", "fill"},
+        {0, nullptr, nullptr},
+    };
+    return register_enum(&once, "GstSphereRedactMethod", values);
+}
+
+GType gst_sphere_redact_shape_get_type(void) {
+    static gsize once = 0;
+    static const GEnumValue values[] = {
+        {GST_SPHERE_REDACT_ELLIPSE, "Ellipse in the grown box", "ellipse"},
+        {GST_SPHERE_REDACT_BOX, "The grown box", "box"},
+        {0, nullptr, nullptr},
+    };
+    return register_enum(&once, "GstSphereRedactShape", values);
+}
+
 namespace sphere::gst {
 
 const char *enum_nick(GType type, gint value) {

@@ -41,11 +41,24 @@ typedef enum {
     GST_SPHERE_INDEX_EXACT,
 } GstSphereIndex;
 
+typedef enum {
+    GST_SPHERE_REDACT_BLUR,
+    GST_SPHERE_REDACT_PIXELATE,
+    GST_SPHERE_REDACT_FILL,
+} GstSphereRedactMethod;
+
+typedef enum {
+    GST_SPHERE_REDACT_ELLIPSE,
+    GST_SPHERE_REDACT_BOX,
+} GstSphereRedactShape;
+
 GType gst_sphere_engine_get_type(void);
 GType gst_sphere_precision_get_type(void);
 GType gst_sphere_flip_get_type(void);
 GType gst_sphere_metric_get_type(void);
 GType gst_sphere_index_get_type(void);
+GType gst_sphere_redact_method_get_type(void);
+GType gst_sphere_redact_shape_get_type(void);
 
 namespace sphere::gst {
 

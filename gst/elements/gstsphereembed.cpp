@@ -3,7 +3,9 @@
  * SECTION:element-sphereembed
  * @title: sphereembed
  *
- * Turns the aligned crops of a buffer's faces into embeddings. It does not look at the frame.
+ * Turns the aligned crops of a buffer's faces into embeddings. It does not look at the frame. A
+ * face that spheretrack tracks is embedded when it is new, when its picture has become clearly
+ * better, and each reembed-interval frames; otherwise it takes its track's embedding.
  *
  * |[
  * gst-launch-1.0 filesrc location=people.mp4 ! decodebin ! spheredetect ! spherealign !
@@ -15,6 +17,7 @@
 #include "gst/base/face_convert.h"
 #include "gst/base/model_properties.h"
 #include "gst/base/spherefilter.h"
+#include "gst/base/tracks_object.h"
 #include "gst/elements/elements.h"
 #include "gst/elements/template_query.h"
 
@@ -28,9 +31,12 @@ enum {
     PROP_FLIP = PROP_MODEL + ModelProperties::kCount,
     PROP_BATCH_SIZE,
     PROP_BATCH_TIMEOUT,
+    PROP_REEMBED_INTERVAL,
 };
 
 namespace {
+
+constexpr guint kDefaultReembedInterval = 60;
 
 struct EmbedState {
     ModelProperties model;
@@ -38,12 +44,15 @@ struct EmbedState {
     GstSphereFlip flip = GST_SPHERE_FLIP_DEFAULT;
     guint batch_size = 0;
     guint batch_timeout_ms = 0;
+    guint reembed_interval = kDefaultReembedInterval;
     std::shared_ptr<Embedder> embedder; ///< set between start and stop; queries read it
 
     // Streaming thread, kept for their allocations.
     std::vector<std::shared_ptr<const Image>> crops;
     std::vector<const Image *> pointers;
     std::vector<guint> face_indices;
+    guint64 frame_number = 0;
+    sphere::gst::EmbedPolicy policy;
     sphere::gst::OncePerSecond log_fault;
     bool warned_of_template = false;
 };
@@ -98,6 +107,7 @@ static Result<void> gst_sphere_embed_open(GstSphereFilter *filter) {
     if (!embedder)
         return std::move(embedder).error();
     state.warned_of_template = false;
+    state.frame_number = 0;
     const std::lock_guard lock(state.mutex);
     state.embedder = std::move(*embedder);
     return {};
@@ -135,14 +145,51 @@ static bool crop_fits(GstSphereFilter *filter, EmbedState &state, const AlignTem
     return false;
 }
 
+static float quality_of(const GstSphereFace *face) {
+    gdouble quality = 0;
+    gst_sphere_face_get_quality(face, &quality, nullptr, nullptr, nullptr);
+    return static_cast<float>(quality);
+}
+
+// True where the face's track has an embedding that will do: the face takes it.
+static bool take_from_track(EmbedState &state, const Embedder &embedder,
+                            const sphere::gst::TrackStore &tracks, GstSphereFaceMeta *meta,
+                            guint i) {
+    const GstSphereFace *face = gst_sphere_face_meta_peek_face(meta, i);
+    const gint64 track = gst_sphere_face_get_track_id(face);
+    const EmbeddingStamp &stamp = *embedder.stamp();
+    if (track < 0 || tracks.wants_embedding(track, stamp, quality_of(face), state.frame_number,
+                                            state.policy))
+        return false;
+    const auto embedding = tracks.embedding(track, stamp);
+    if (!embedding)
+        return false;
+    GstSphereFace *target = gst_sphere_face_copy(face);
+    sphere::gst::set_embedding(target, *embedding);
+    gst_sphere_face_meta_set_face(meta, i, target);
+    gst_sphere_face_free(target);
+    return true;
+}
+
+static void keep_for_track(const EmbedState &state, sphere::gst::TrackStore &tracks,
+                           const GstSphereFace *face, const Embedding &embedding) {
+    if (const gint64 track = gst_sphere_face_get_track_id(face); track >= 0)
+        tracks.set_embedding(track, embedding, quality_of(face), state.frame_number);
+}
+
 static void gather_crops(GstSphereFilter *filter, EmbedState &state, const Embedder &embedder,
                          GstSphereFaceMeta *meta) {
     state.crops.clear();
     state.pointers.clear();
     state.face_indices.clear();
     const guint n = gst_sphere_face_meta_get_n_faces(meta);
+    const auto tracks = sphere::gst::tracks_of(meta);
     for (guint i = 0; i < n; ++i) {
         const GstSphereFace *face = gst_sphere_face_meta_peek_face(meta, i);
+        if (gst_sphere_face_get_carried(face)) {
+            filter->stats->add_skipped();
+            continue;
+        }
         std::shared_ptr<const Image> crop = sphere::gst::crop_of(face);
         if (!crop) {
             if (gst_sphere_face_get_reason(face) == GST_SPHERE_FACE_REASON_NONE)
@@ -152,6 +199,10 @@ static void gather_crops(GstSphereFilter *filter, EmbedState &state, const Embed
         }
         if (!crop_fits(filter, state, embedder.align_template(), face, crop.get())) {
             mark_not_embedded(filter, meta, i, GST_SPHERE_FACE_REASON_NOT_EMBEDDED);
+            filter->stats->add_skipped();
+            continue;
+        }
+        if (tracks && take_from_track(state, embedder, *tracks, meta, i)) {
             filter->stats->add_skipped();
             continue;
         }
@@ -172,8 +223,23 @@ static void embed_failed(GstSphereFilter *filter, EmbedState &state, GstSphereFa
                            error.message.c_str());
 }
 
+static void set_embeddings(const EmbedState &state, GstSphereFaceMeta *meta,
+                           const std::vector<Embedding> &embeddings) {
+    const auto tracks = sphere::gst::tracks_of(meta);
+    for (std::size_t k = 0; k < embeddings.size(); ++k) {
+        const guint i = state.face_indices[k];
+        GstSphereFace *face = gst_sphere_face_meta_get_face(meta, i);
+        sphere::gst::set_embedding(face, embeddings[k]);
+        if (tracks)
+            keep_for_track(state, *tracks, face, embeddings[k]);
+        gst_sphere_face_meta_set_face(meta, i, face);
+        gst_sphere_face_free(face);
+    }
+}
+
 static GstFlowReturn gst_sphere_embed_process(GstSphereFilter *filter, GstBuffer *buffer) {
     EmbedState &state = *STATE(filter);
+    ++state.frame_number;
     GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer);
     if (meta == nullptr || gst_sphere_face_meta_get_n_faces(meta) == 0)
         return GST_FLOW_OK;
@@ -182,6 +248,7 @@ static GstFlowReturn gst_sphere_embed_process(GstSphereFilter *filter, GstBuffer
     {
         const std::lock_guard lock(state.mutex);
         batch_size = state.batch_size;
+        state.policy.interval = state.reembed_interval;
         embedder = state.embedder;
     }
     gather_crops(filter, state, *embedder, meta);
@@ -193,13 +260,7 @@ static GstFlowReturn gst_sphere_embed_process(GstSphereFilter *filter, GstBuffer
         if (!embeddings)
             embed_failed(filter, state, meta, embeddings.error());
         else
-            for (std::size_t k = 0; k < embeddings->size(); ++k) {
-                const guint i = state.face_indices[k];
-                GstSphereFace *face = gst_sphere_face_meta_get_face(meta, i);
-                sphere::gst::set_embedding(face, (*embeddings)[k]);
-                gst_sphere_face_meta_set_face(meta, i, face);
-                gst_sphere_face_free(face);
-            }
+            set_embeddings(state, meta, *embeddings);
         filter->stats->add_faces(state.pointers.size());
     }
     gst_sphere_face_meta_sync(meta, buffer);
@@ -255,6 +316,9 @@ static void gst_sphere_embed_set_property(GObject *object, guint id, const GValu
         case PROP_BATCH_TIMEOUT:
             state.batch_timeout_ms = g_value_get_uint(value);
             break;
+        case PROP_REEMBED_INTERVAL:
+            state.reembed_interval = g_value_get_uint(value);
+            break;
         default:
             G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
         }
@@ -276,6 +340,9 @@ static void gst_sphere_embed_get_property(GObject *object, guint id, GValue *val
         break;
     case PROP_BATCH_TIMEOUT:
         g_value_set_uint(value, state.batch_timeout_ms);
+        break;
+    case PROP_REEMBED_INTERVAL:
+        g_value_set_uint(value, state.reembed_interval);
         break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -323,6 +390,14 @@ static void gst_sphere_embed_class_init(GstSphereEmbedClass *klass) {
                           "at all)",
                           0, 1000, 0,
                           static_cast<GParamFlags>(base | GST_PARAM_MUTABLE_READY)));
+    g_object_class_install_property(
+        object_class, PROP_REEMBED_INTERVAL,
+        g_param_spec_uint("reembed-interval", "Re-embedding interval",
+                          "Frames after which a tracked face is embedded once more; in between "
+                          "when it is new, "
+                          "clearly better, or not known yet (0 = those alone)",
+                          0, 1000000, kDefaultReembedInterval,
+                          static_cast<GParamFlags>(base | GST_PARAM_MUTABLE_PLAYING)));
     gst_type_mark_as_plugin_api(gst_sphere_flip_get_type(), static_cast<GstPluginAPIFlags>(0));
     gst_element_class_set_static_metadata(
         element_class, "Face embedder", "Filter/Analyzer/Video",

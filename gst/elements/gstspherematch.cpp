@@ -5,7 +5,8 @@
  *
  * Looks the embeddings of a buffer's faces up in a gallery and says of each face whether it is
  * known, unknown, ambiguous or unusable, and why. Posts element messages "sphere-match" (and
- * emits the signal "match") when a person appears, is identified and leaves.
+ * emits the signal "match") when a person appears, is identified and leaves. After spheretrack
+ * the embeddings of a track vote on who it is, and events are of tracks.
  *
  * |[
  * gst-launch-1.0 -m filesrc location=people.mp4 ! decodebin ! spheredetect ! spherealign !
@@ -17,11 +18,14 @@
 #include "gst/base/model_properties.h"
 #include "gst/base/spherefilter.h"
 #include "gst/base/timestamps.h"
+#include "gst/base/tracks_object.h"
 #include "gst/elements/elements.h"
 #include "gst/elements/gallery_session.h"
 #include "gst/elements/presence.h"
+#include "gst/elements/track_votes.h"
 
 #include <atomic>
+#include <map>
 
 #define GST_CAT_DEFAULT gst_sphere_debug
 
@@ -36,21 +40,40 @@ enum {
     PROP_MARGIN,
     PROP_TOP_K,
     PROP_UNKNOWN_LABEL,
+    PROP_VOTE_WINDOW,
     PROP_PRESENCE_TIMEOUT,
     PROP_RELOAD,
 };
 
 namespace {
 
+constexpr float kUnassessedQuality = 0.5F; ///< without spherealign
+constexpr guint kDefaultVoteWindow = 150;
+constexpr guint64 kForgetFrames = 300;
+
+struct MatchedTrack {
+    sphere::gst::TrackVotes votes;
+    guint64 last_frame = 0;
+};
+
+/// Settings that each face needs.
+struct MatchView {
+    std::string unknown_label;
+    guint vote_window = 0;
+};
+
 struct MatchState {
-    std::mutex mutex; ///< guards settings, unknown_label, presence_timeout_ms
+    std::mutex mutex; ///< guards settings, unknown_label, vote_window, presence_timeout_ms
     sphere::gst::MatchSettings settings;
     std::string unknown_label = "unknown";
+    guint vote_window = kDefaultVoteWindow;
     guint presence_timeout_ms = 2000;
     std::atomic<bool> settings_changed{false};
 
     sphere::gst::GallerySession session; ///< streaming thread
     sphere::gst::Presence presence;
+    std::map<std::int64_t, MatchedTrack> tracks;
+    guint64 frame_number = 0;
     std::vector<sphere::gst::PresenceEvent> events;
     sphere::gst::OncePerSecond log_fault;
 };
@@ -82,6 +105,8 @@ static Result<void> gst_sphere_match_open(GstSphereFilter *filter) {
     MatchState &state = *STATE(filter);
     state.settings_changed = false;
     state.presence.reset();
+    state.tracks.clear();
+    state.frame_number = 0;
     const auto settings = settings_of(state);
     SPHERE_TRY(state.session.open(settings));
     GST_INFO_OBJECT(filter, "gallery %s: %zu people", settings.gallery.c_str(),
@@ -108,10 +133,10 @@ static void tell_application(GstSphereFilter *filter, GstBuffer *buffer) {
         GstStructure *structure = gst_structure_new(
             "sphere-match", "event", G_TYPE_STRING, event.event, "id", G_TYPE_STRING,
             event.id.c_str(), "label", G_TYPE_STRING, event.label.c_str(), "track",
-            G_TYPE_INT64, G_GINT64_CONSTANT(-1), "distance", G_TYPE_DOUBLE, event.distance,
-            "state", G_TYPE_STRING, event.state, "pts", G_TYPE_UINT64, pts, "stream-time",
-            G_TYPE_UINT64, stream_time, "utc", G_TYPE_STRING, utc ? utc->c_str() : nullptr,
-            nullptr);
+            G_TYPE_INT64, static_cast<gint64>(event.track), "distance", G_TYPE_DOUBLE,
+            event.distance, "state", G_TYPE_STRING, event.state, "pts", G_TYPE_UINT64, pts,
+            "stream-time", G_TYPE_UINT64, stream_time, "utc", G_TYPE_STRING,
+            utc ? utc->c_str() : nullptr, nullptr);
         g_signal_emit(filter, signal_match, 0, structure);
         gst_element_post_message(GST_ELEMENT_CAST(filter),
                                  gst_message_new_element(GST_OBJECT_CAST(filter), structure));
@@ -119,60 +144,117 @@ static void tell_application(GstSphereFilter *filter, GstBuffer *buffer) {
     state.events.clear();
 }
 
+// The decision for a face by itself.
+static MatchResult match_alone(const MatchState &state, const Face &face) {
+    if (face.embedding)
+        return state.session.matcher().match(*face.embedding);
+    MatchResult match;
+    match.state = FaceState::Unusable;
+    match.reason = face.reason != FaceReason::None ? face.reason : FaceReason::NotEmbedded;
+    return match;
+}
+
+// The decision for the track that a face belongs to: the vote of all its embeddings.
+static MatchResult match_track(MatchState &state, const Face &face, guint vote_window) {
+    MatchedTrack &track = state.tracks[*face.track_id];
+    track.last_frame = state.frame_number;
+    if (face.embedding && !track.votes.has(*face.embedding))
+        track.votes.add(*face.embedding, state.session.matcher().match(*face.embedding),
+                        face.quality ? face.quality->score : kUnassessedQuality,
+                        state.frame_number);
+    track.votes.expire(state.frame_number, vote_window);
+    if (const MatchResult *decision = track.votes.decision())
+        return *decision;
+    return match_alone(state, face);
+}
+
+static void see_face(MatchState &state, const Face &face, const MatchResult &match,
+                     guint64 time_ns, const std::string &unknown_label) {
+    const Candidate *best = match.best();
+    if (!face.track_id) {
+        if (best != nullptr)
+            state.presence.see(best->id, best->label, best->distance, time_ns, state.events);
+        return;
+    }
+    sphere::gst::TrackSighting sighting;
+    sighting.track = *face.track_id;
+    sighting.id = best != nullptr ? best->id : "";
+    sighting.label = best != nullptr ? best->label : unknown_label;
+    if (!match.candidates.empty())
+        sighting.distance = match.candidates.front().distance;
+    sighting.state = face_state_name(match.state);
+    sighting.carried = face.carried;
+    state.presence.see_track(sighting, time_ns, state.events);
+}
+
 static void match_face(GstSphereFilter *filter, GstSphereFaceMeta *meta, guint i,
-                       guint64 time_ns, const std::string &unknown_label) {
+                       guint64 time_ns, const MatchView &view) {
     MatchState &state = *STATE(filter);
     GstSphereFace *target = gst_sphere_face_meta_get_face(meta, i);
-    const Face face = sphere::gst::face_from_meta(target, sphere::gst::kEmbedding);
-    MatchResult match;
-    if (face.embedding) {
-        match = state.session.matcher().match(*face.embedding);
-    } else {
-        match.state = FaceState::Unusable;
-        match.reason = face.reason != FaceReason::None ? face.reason : FaceReason::NotEmbedded;
-    }
+    const Face face =
+        sphere::gst::face_from_meta(target, sphere::gst::kEmbedding | sphere::gst::kQuality);
+    const MatchResult match = face.track_id && view.vote_window > 0
+                                  ? match_track(state, face, view.vote_window)
+                                  : match_alone(state, face);
     if (match.reason != FaceReason::None)
         filter->stats->add_reason(match.reason);
-    if (const Candidate *best = match.best())
-        state.presence.see(best->id, best->label, best->distance, time_ns, state.events);
+    see_face(state, face, match, time_ns, view.unknown_label);
+    if (face.track_id)
+        if (const auto tracks = sphere::gst::tracks_of(meta))
+            tracks->set_decision(*face.track_id, match.state);
     sphere::gst::set_match(target, match);
     if (match.best() == nullptr)
-        gst_sphere_face_set_unknown_label(target, unknown_label.c_str());
+        gst_sphere_face_set_unknown_label(target, view.unknown_label.c_str());
     gst_sphere_face_meta_set_face(meta, i, target);
     gst_sphere_face_free(target);
 }
 
+// Votes of tracks that no frame had for long are of no use to anybody.
+static void forget_tracks(MatchState &state) {
+    std::erase_if(state.tracks, [&state](const auto &item) {
+        return item.second.last_frame + kForgetFrames < state.frame_number;
+    });
+}
+
 static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
-    if (state.settings_changed.exchange(false))
+    const std::int64_t version = state.session.matcher().snapshot().version;
+    const bool changed = state.settings_changed.exchange(false);
+    if (changed)
         state.session.invalidate();
     if (const Result<void> fresh = state.session.refresh(settings_of(state)); !fresh) {
         filter->stats->add_error();
         if (state.log_fault())
             GST_WARNING_OBJECT(filter, "gallery not reloaded, the people of before stay: %s",
                                fresh.error().message.c_str());
+        return;
     }
+    if (changed || version != state.session.matcher().snapshot().version)
+        for (auto &[id, track] : state.tracks)
+            track.votes.rematch(state.session.matcher());
 }
 
 static GstFlowReturn gst_sphere_match_process(GstSphereFilter *filter, GstBuffer *buffer) {
     MatchState &state = *STATE(filter);
     refresh_gallery(filter, state);
     guint64 timeout_ns = 0;
-    std::string unknown_label;
+    MatchView view;
     {
         const std::lock_guard lock(state.mutex);
         timeout_ns = state.presence_timeout_ms * GST_MSECOND;
-        unknown_label = state.unknown_label;
+        view = {state.unknown_label, state.vote_window};
     }
+    ++state.frame_number;
     // Buffers without times still have an order: the wall clock stands in.
     const guint64 time_ns = sphere::gst::pts_of(buffer).value_or(
         static_cast<guint64>(g_get_monotonic_time()) * 1000);
     GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer);
     if (const guint n = meta != nullptr ? gst_sphere_face_meta_get_n_faces(meta) : 0; n > 0) {
         for (guint i = 0; i < n; ++i)
-            match_face(filter, meta, i, time_ns, unknown_label);
+            match_face(filter, meta, i, time_ns, view);
         filter->stats->add_faces(n);
         gst_sphere_face_meta_sync(meta, buffer);
     }
+    forget_tracks(state);
     state.presence.expire(time_ns, timeout_ns, state.events);
     tell_application(filter, buffer);
     return GST_FLOW_OK;
@@ -185,6 +267,7 @@ static void gst_sphere_match_flush(GstSphereFilter *filter, GstEvent *event) {
         tell_application(filter, nullptr);
     } else if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
         state.presence.reset();
+        state.tracks.clear();
     }
 }
 
@@ -217,6 +300,9 @@ static void gst_sphere_match_set_property(GObject *object, guint id, const GValu
             break;
         case PROP_UNKNOWN_LABEL:
             state.unknown_label = sphere::gst::string_from(value);
+            return;
+        case PROP_VOTE_WINDOW:
+            state.vote_window = g_value_get_uint(value);
             return;
         case PROP_PRESENCE_TIMEOUT:
             state.presence_timeout_ms = g_value_get_uint(value);
@@ -267,6 +353,9 @@ static void gst_sphere_match_get_property(GObject *object, guint id, GValue *val
         break;
     case PROP_UNKNOWN_LABEL:
         g_value_set_string(value, state.unknown_label.c_str());
+        break;
+    case PROP_VOTE_WINDOW:
+        g_value_set_uint(value, state.vote_window);
         break;
     case PROP_PRESENCE_TIMEOUT:
         g_value_set_uint(value, state.presence_timeout_ms);
@@ -322,10 +411,15 @@ static void gst_sphere_match_install_properties(GObjectClass *klass) {
             g_param_spec_string("unknown-label", "Unknown label",
                                 "What is shown for faces that are not known", "unknown",
                                 playing));
+    install(PROP_VOTE_WINDOW,
+            g_param_spec_uint("vote-window", "Vote window",
+                              "Frames back from which a tracked face's embeddings vote on who "
+                              "it is (0 = each face by itself)",
+                              0, 100000, kDefaultVoteWindow, playing));
     install(PROP_PRESENCE_TIMEOUT,
             g_param_spec_uint("presence-timeout", "Presence time-out",
-                              "A person has left when not seen for this long, in ms", 0,
-                              G_MAXUINT, 2000, playing));
+                              "A person or track has left when not seen for this long, in ms",
+                              0, G_MAXUINT, 2000, playing));
     install(PROP_RELOAD, g_param_spec_boolean("reload", "Reload",
                                               "Follow changes of the gallery while running, "
                                               "within about a second",
@@ -348,7 +442,8 @@ static void gst_sphere_match_class_init(GstSphereMatchClass *klass) {
      * GstSphereMatch::match:
      * @event: what the bus message sphere-match holds
      *
-     * A person appeared, was identified or left. Emitted in the streaming thread.
+     * A person or track appeared, was identified, renamed or left. Emitted in the streaming
+     * thread.
      */
     signal_match =
         g_signal_new("match", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, nullptr, nullptr,

@@ -2,6 +2,14 @@
 #include "gst/elements/presence.h"
 
 namespace sphere::gst {
+namespace {
+
+PresenceEvent event_of(const char *event, const TrackSighting &sighting) {
+    return {event,          sighting.id,   sighting.label, sighting.distance,
+            sighting.state, sighting.track};
+}
+
+} // namespace
 
 void Presence::see(const std::string &id, const std::string &label, double distance,
                    guint64 time_ns, std::vector<PresenceEvent> &events) {
@@ -11,6 +19,26 @@ void Presence::see(const std::string &id, const std::string &label, double dista
         return;
     events.push_back({"appeared", id, label, distance});
     events.push_back({"identified", id, label, distance});
+}
+
+void Presence::see_track(const TrackSighting &sighting, guint64 time_ns,
+                         std::vector<PresenceEvent> &events) {
+    const auto [entry, is_new] = tracks_.try_emplace(sighting.track);
+    Tracked &tracked = entry->second;
+    if (!sighting.carried || is_new)
+        tracked.last_seen_ns = time_ns;
+    if (is_new)
+        events.push_back(event_of("appeared", sighting));
+    const bool changed = tracked.last.id != sighting.id;
+    tracked.last = sighting;
+    if (!tracked.identified) {
+        if (sighting.id.empty())
+            return;
+        tracked.identified = true;
+        events.push_back(event_of("identified", sighting));
+    } else if (changed) {
+        events.push_back(event_of("renamed", sighting));
+    }
 }
 
 void Presence::expire(guint64 time_ns, guint64 timeout_ns, std::vector<PresenceEvent> &events) {
@@ -24,12 +52,24 @@ void Presence::expire(guint64 time_ns, guint64 timeout_ns, std::vector<PresenceE
             ++entry;
         }
     }
+    for (auto entry = tracks_.begin(); entry != tracks_.end();) {
+        const guint64 last = entry->second.last_seen_ns;
+        if (time_ns > last && time_ns - last > timeout_ns) {
+            events.push_back(event_of("left", entry->second.last));
+            entry = tracks_.erase(entry);
+        } else {
+            ++entry;
+        }
+    }
 }
 
 void Presence::clear(std::vector<PresenceEvent> &events) {
     for (const auto &[id, person] : people_)
         events.push_back({"left", id, person.label, person.distance});
     people_.clear();
+    for (const auto &[track, tracked] : tracks_)
+        events.push_back(event_of("left", tracked.last));
+    tracks_.clear();
 }
 
 } // namespace sphere::gst

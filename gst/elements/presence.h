@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Who is in view: turns recognitions frame by frame into events (appeared, identified, left).
+// Who is in view: turns recognitions frame by frame into events (appeared, identified, renamed,
+// left).
 #pragma once
 
 #include <gst/gst.h>
@@ -12,13 +13,28 @@
 namespace sphere::gst {
 
 struct PresenceEvent {
-    const char *event = ""; ///< "appeared", "identified" or "left"
-    std::string id;
+    const char *event = ""; ///< "appeared", "identified", "renamed" or "left"
+    std::string id;         ///< empty where the face is not known
     std::string label;
     double distance = 0;
     const char *state = "known";
+    std::int64_t track = -1;
 };
 
+/// What is known of a tracked face in a frame.
+struct TrackSighting {
+    std::int64_t track = 0;
+    std::string id; ///< empty where the face is not known
+    std::string label;
+    double distance = 0;
+    const char *state = "";
+    bool carried = false; ///< not found in this frame: does not count as seen
+};
+
+/// With a tracker, presence is of tracks: one appears in its first frame, is identified when it
+/// is first known, renamed when it is somebody else (or nobody) after that, and leaves when it
+/// was not seen for the time-out.
+///
 /// Without a tracker, presence is of people: a person appears and is identified in the frame
 /// that first recognises it, and leaves when it was not recognised for the time-out. Streaming
 /// thread.
@@ -27,12 +43,17 @@ class Presence {
     /// A recognition at `time_ns`. Appends to `events`.
     void see(const std::string &id, const std::string &label, double distance, guint64 time_ns,
              std::vector<PresenceEvent> &events);
-    /// People not seen since `time_ns` - `timeout_ns` leave.
+    void see_track(const TrackSighting &sighting, guint64 time_ns,
+                   std::vector<PresenceEvent> &events);
+    /// People and tracks not seen since `time_ns` - `timeout_ns` leave.
     void expire(guint64 time_ns, guint64 timeout_ns, std::vector<PresenceEvent> &events);
     /// Everybody leaves (end of stream).
     void clear(std::vector<PresenceEvent> &events);
     /// Forgets without events (flush).
-    void reset() { people_.clear(); }
+    void reset() {
+        people_.clear();
+        tracks_.clear();
+    }
 
   private:
     struct Person {
@@ -40,7 +61,13 @@ class Presence {
         double distance = 0;
         guint64 last_seen_ns = 0;
     };
+    struct Tracked {
+        TrackSighting last;
+        bool identified = false;
+        guint64 last_seen_ns = 0;
+    };
     std::map<std::string, Person> people_;
+    std::map<std::int64_t, Tracked> tracks_;
 };
 
 } // namespace sphere::gst
