@@ -23,12 +23,12 @@ struct Base {
     std::unique_ptr<CandidateFinder> finder;
 };
 
-class ApproximateIndex final : public Index {
+class ApproximateIndex final : public Index, public SavedIndex {
   public:
     ApproximateIndex(int dims, Metric metric, const IndexOptions &options, std::string factory,
-                     MakeFinder make_finder)
+                     FinderKind kind)
         : dims_(static_cast<std::size_t>(dims)), metric_(metric), options_(options),
-          factory_(std::move(factory)), make_finder_(make_finder),
+          factory_(std::move(factory)), kind_(kind),
           recent_(dims, metric, RowFormat::Bf16, options.threads) {}
 
     Result<void> add(std::span<const std::int64_t> ids,
@@ -38,6 +38,8 @@ class ApproximateIndex final : public Index {
                                  std::size_t k) const override;
     std::size_t size() const override { return base_rows() + recent_.size(); }
     Result<std::unique_ptr<Index>> fork() const override;
+    void save(IndexSink &sink) const override;
+    bool restore(IndexSource &source) override;
 
   private:
     std::size_t base_rows() const { return base_ ? base_->index.size() - removed_.size() : 0; }
@@ -54,7 +56,7 @@ class ApproximateIndex final : public Index {
     Metric metric_;
     IndexOptions options_;
     std::string factory_;
-    MakeFinder make_finder_;
+    FinderKind kind_;
     std::shared_ptr<const Base> base_;
     std::unordered_set<std::uint32_t> removed_; ///< places in the base
     ExactIndex recent_;
@@ -138,7 +140,7 @@ Result<void> ApproximateIndex::make_base() {
         for (std::size_t i = 0; i < recent_.size(); ++i)
             next->index.append_row(recent_.ids()[i], recent_.rows().exact(i, scratch.data()));
     }
-    auto finder = make_finder_(next->index.rows(), {factory_, metric_, options_.threads});
+    auto finder = kind_.make(next->index.rows(), {factory_, metric_, options_.threads});
     if (!finder)
         return std::move(finder).error();
     removed_.clear();
@@ -225,14 +227,57 @@ Result<HitLists> ApproximateIndex::search_many(std::span<const float> queries,
     }
 }
 
+void ApproximateIndex::save(IndexSink &sink) const {
+    sink.number(std::uint8_t{base_ != nullptr});
+    if (base_) {
+        // A row that was removed stays as a place in the structure, without its values.
+        base_->index.save_without(sink, removed_);
+        const std::vector<std::uint32_t> removed(removed_.begin(), removed_.end());
+        sink.number(static_cast<std::uint64_t>(removed.size()));
+        sink.list(removed);
+        sink.number(std::uint8_t{kind_.restore != nullptr});
+        if (kind_.restore != nullptr)
+            (void)base_->finder->save(sink);
+    }
+    recent_.save(sink);
+}
+
+bool ApproximateIndex::restore(IndexSource &source) {
+    if (source.number<std::uint8_t>() == 1) {
+        auto base = std::make_shared<Base>(recent_);
+        if (!base->index.restore(source))
+            return false;
+        const auto count = source.number<std::uint64_t>();
+        const auto removed = source.list<std::uint32_t>(count);
+        for (const std::uint32_t place : removed)
+            if (place >= base->index.size())
+                return false;
+        removed_.insert(removed.begin(), removed.end());
+        const FinderOptions options{factory_, metric_, options_.threads};
+        if (source.number<std::uint8_t>() == 1) {
+            if (kind_.restore != nullptr)
+                base->finder = kind_.restore(source, base->index.rows(), options);
+        } else if (source.ok()) {
+            if (auto made = kind_.make(base->index.rows(), options); made.ok())
+                base->finder = std::move(*made);
+        }
+        if (!source.ok() || !base->finder)
+            return false;
+        base_ = std::move(base);
+    }
+    if (!recent_.restore(source))
+        return false;
+    return std::none_of(recent_.ids().begin(), recent_.ids().end(),
+                        [this](std::int64_t id) { return in_base(id); });
+}
+
 } // namespace
 
 Result<std::unique_ptr<Index>> make_approximate_index(int dims, Metric metric,
                                                       const IndexOptions &options,
-                                                      std::string factory,
-                                                      MakeFinder make_finder) {
+                                                      std::string factory, FinderKind kind) {
     return std::unique_ptr<Index>(
-        new ApproximateIndex(dims, metric, options, std::move(factory), make_finder));
+        new ApproximateIndex(dims, metric, options, std::move(factory), kind));
 }
 
 } // namespace sphere

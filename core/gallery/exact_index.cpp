@@ -238,6 +238,29 @@ Result<HitLists> ExactIndex::search_many(std::span<const float> queries, std::si
     }
 }
 
+void ExactIndex::save_without(IndexSink &sink,
+                              const std::unordered_set<std::uint32_t> &blank) const {
+    sink.number(static_cast<std::uint64_t>(ids_.size()));
+    sink.list(ids_);
+    rows_.save(sink, blank);
+}
+
+bool ExactIndex::restore(IndexSource &source) {
+    const auto count = source.number<std::uint64_t>();
+    if (count > kMaxRows)
+        return false;
+    ids_ = source.list<std::int64_t>(count);
+    if (!source.ok())
+        return false;
+    places_.reserve(ids_.size(), ids_);
+    for (std::size_t row = 0; row < ids_.size(); ++row) {
+        if (places_.find(ids_[row], ids_))
+            return false;
+        places_.insert(row, ids_);
+    }
+    return rows_.restore(source, ids_.size());
+}
+
 namespace {
 
 Result<std::unique_ptr<Index>> make(int dims, Metric metric, RowFormat format,

@@ -14,7 +14,7 @@ namespace sphere {
 /// Scans rows of 4, 2 or 1 bytes a value, and looks again, in full precision, at each row that
 /// the scan's error bounds do not rule out: all three find the same rows at the same distances.
 /// `dims` in 1..kMaxDims (checked by make_index). A copy shares rows until one of both changes.
-class ExactIndex final : public Index {
+class ExactIndex final : public Index, public SavedIndex {
   public:
     ExactIndex(int dims, Metric metric, RowFormat format, int threads);
 
@@ -25,6 +25,10 @@ class ExactIndex final : public Index {
                                  std::size_t k) const override;
     std::size_t size() const override { return ids_.size(); }
     Result<std::unique_ptr<Index>> fork() const override;
+    void save(IndexSink &sink) const override { save_without(sink, {}); }
+    bool restore(IndexSource &source) override;
+    /// save(), rows of `blank` as zeros.
+    void save_without(IndexSink &sink, const std::unordered_set<std::uint32_t> &blank) const;
 
     /// For those who keep more beside it: the rows as make_index_row makes them, and their ids.
     const ExactRows &rows() const { return rows_; }

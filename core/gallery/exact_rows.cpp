@@ -225,4 +225,61 @@ std::size_t ExactRows::scan(std::size_t first, std::size_t most, const ScanQueri
     return count;
 }
 
+void ExactRows::save(IndexSink &sink, const std::unordered_set<std::uint32_t> &blank) const {
+    const std::vector<std::byte> zeros(std::max(scanned_.row_bytes(), rest_.row_bytes()));
+    std::vector<float> norms = norms_;
+    for (const std::uint32_t row : blank)
+        norms[row] = 0; // a length says something of a face too
+    sink.list(norms);
+    sink.list(errors_);
+    sink.list(scales_);
+    for (const RowBlocks *blocks : {&scanned_, &rest_})
+        for (std::size_t row = 0; row < blocks->size(); ++row)
+            sink.bytes(blank.contains(static_cast<std::uint32_t>(row)) ? zeros.data()
+                                                                       : blocks->row(row),
+                       blocks->row_bytes());
+}
+
+bool ExactRows::restore(IndexSource &source, std::size_t count) {
+    const bool split = format_ != RowFormat::Fp32;
+    if (!source.holds(count, scanned_.row_bytes() + (split ? rest_.row_bytes() : 0)))
+        return false;
+    norms_ = source.list<float>(count);
+    errors_ = source.list<float>(count);
+    scales_ = source.list<float>(count);
+    if (!source.ok())
+        return false;
+    for (std::size_t i = 0; i < count; ++i)
+        if (!(norms_[i] >= 0) || !std::isfinite(norms_[i]) || !(errors_[i] >= 0) ||
+            !std::isfinite(scales_[i]))
+            return false;
+    for (RowBlocks *blocks : {&scanned_, &rest_}) {
+        if (blocks == &rest_ && !split)
+            continue;
+        for (std::size_t row = 0; row < count && source.ok(); ++row)
+            source.bytes(blocks->append(), blocks->row_bytes());
+    }
+    return source.ok() && all_finite();
+}
+
+/// No value of any row is an infinity or no number: distances must have an order.
+bool ExactRows::all_finite() const {
+    for (std::size_t row = 0; row < size(); ++row) {
+        std::uint32_t worst = 0;
+        if (format_ == RowFormat::Bf16) {
+            const std::uint16_t *halves = scanned_halves(row);
+            for (std::size_t i = 0; i < stride_; ++i)
+                worst |= std::uint32_t{(halves[i] & 0x7F80U) == 0x7F80U};
+        } else {
+            const float *values = exact(row, nullptr);
+            for (std::size_t i = 0; i < stride_; ++i)
+                worst |= std::uint32_t{
+                    (std::bit_cast<std::uint32_t>(values[i]) & 0x7F800000U) == 0x7F800000U};
+        }
+        if (worst != 0)
+            return false;
+    }
+    return true;
+}
+
 } // namespace sphere

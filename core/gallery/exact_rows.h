@@ -2,12 +2,14 @@
 // The rows of an exact index in the precision that they are scanned in, and as they are.
 #pragma once
 
+#include "core/gallery/index_stream.h"
 #include "core/gallery/row_blocks.h"
 #include "core/gallery/scan_kernels.h"
 
 #include <cstdint>
 #include <new>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 namespace sphere {
@@ -84,12 +86,18 @@ class ExactRows {
     std::size_t scan(std::size_t first, std::size_t most, const ScanQueries &queries,
                      float *products, std::int32_t *sums) const;
 
+    /// All rows but those of `blank`, which are written as zeros: they keep their places.
+    void save(IndexSink &sink, const std::unordered_set<std::uint32_t> &blank = {}) const;
+    /// Into an empty object; false where `source` does not hold so many sound rows.
+    bool restore(IndexSource &source, std::size_t count);
+
     /// Of every row: |x|, and |x - x as it is scanned|; infinite where no bound is known.
     const std::vector<float> &norms() const { return norms_; }
     const std::vector<float> &errors() const { return errors_; }
 
   private:
     void encode(std::size_t row, const float *values);
+    bool all_finite() const;
 
     std::size_t dims_;
     std::size_t stride_;

@@ -150,7 +150,7 @@ Result<std::unique_ptr<Index>> make_faiss_index(int dims, Metric metric,
                     ": Faiss cannot make this for ", dims,
                     " dimensions; use for example faiss:IVF1024,Flat");
     }
-    return make_approximate_index(dims, metric, options, factory, &make_finder);
+    return make_approximate_index(dims, metric, options, factory, {&make_finder, nullptr});
 }
 
 } // namespace sphere

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <queue>
@@ -22,6 +24,7 @@ namespace {
 constexpr std::size_t kLinks = 16; ///< M: links a node, twice that in the lowest layer
 constexpr std::size_t kBuildCandidates = 200;  ///< ef_construction
 constexpr std::size_t kSearchCandidates = 128; ///< ef, at least
+constexpr int kMaxLevel = 64;                  ///< the highest layer that a file may have
 constexpr std::size_t kRowsAThread = 5000;     ///< fewer are not worth a thread to insert them
 
 /// What a node of the graph holds: the rows themselves stay where they are.
@@ -72,7 +75,15 @@ class HnswFinder final : public CandidateFinder {
     Result<std::vector<std::vector<std::uint32_t>>>
     find(const float *queries, std::size_t count, std::size_t k) const override;
 
+    bool save(IndexSink &sink) const override;
+    /// Into one that was just made. False where what comes is not a graph of these rows.
+    bool restore(IndexSource &source);
+
   private:
+    void drop_build_data();
+    bool restore_node(IndexSource &source, std::uint32_t id, std::uint32_t count, int top,
+                      std::vector<char> &inside);
+    bool restore_layers(IndexSource &source, std::uint32_t id, std::uint32_t count);
     struct Step {
         float distance = 0;
         std::uint32_t node = 0;
@@ -133,7 +144,11 @@ void HnswFinder::build(int threads) {
         other.join();
     if (failure)
         std::rethrow_exception(failure);
-    // Only needed to build: 40 bytes a row.
+    drop_build_data();
+}
+
+/// 40 bytes a row and more.
+void HnswFinder::drop_build_data() {
     std::vector<std::mutex>().swap(graph_.link_list_locks_);
     std::vector<std::mutex>().swap(graph_.link_list_update_locks_);
     decltype(graph_.label_lookup_)().swap(graph_.label_lookup_);
@@ -232,6 +247,99 @@ HnswFinder::find(const float *queries, std::size_t count, std::size_t k) const {
     }
 }
 
+bool HnswFinder::save(IndexSink &sink) const {
+    sink.number(static_cast<std::uint32_t>(graph_.cur_element_count));
+    sink.number(static_cast<std::int32_t>(graph_.maxlevel_));
+    sink.number(static_cast<std::uint32_t>(graph_.enterpoint_node_));
+    for (std::uint32_t id = 0; id < graph_.cur_element_count; ++id) {
+        sink.number(static_cast<std::uint32_t>(graph_.getExternalLabel(id)));
+        sink.number(static_cast<std::int32_t>(graph_.element_levels_[id]));
+        for (int layer = 0; layer <= graph_.element_levels_[id]; ++layer) {
+            auto *list = layer == 0 ? graph_.get_linklist0(id) : graph_.get_linklist(id, layer);
+            const std::uint32_t links = graph_.getListCount(list);
+            sink.number(links);
+            sink.bytes(list + 1, links * sizeof *list);
+        }
+    }
+    return true;
+}
+
+/// The links of node `id`, whose level is known. Each must lead to a node: the walk does not
+/// look.
+bool HnswFinder::restore_layers(IndexSource &source, std::uint32_t id, std::uint32_t count) {
+    for (int layer = 0; layer <= graph_.element_levels_[id]; ++layer) {
+        auto *list = layer == 0 ? graph_.get_linklist0(id) : graph_.get_linklist(id, layer);
+        const auto links = source.number<std::uint32_t>();
+        if (links > (layer == 0 ? graph_.maxM0_ : graph_.maxM_))
+            return false;
+        graph_.setListCount(list, static_cast<unsigned short>(links));
+        source.bytes(list + 1, links * sizeof *list);
+        for (std::uint32_t i = 1; i <= links; ++i)
+            if (list[i] >= count)
+                return false;
+    }
+    return source.ok();
+}
+
+/// Node `id` with its place and links; false where they are not possible.
+bool HnswFinder::restore_node(IndexSource &source, std::uint32_t id, std::uint32_t count,
+                              int top, std::vector<char> &inside) {
+    const auto row = source.number<std::uint32_t>();
+    const auto level = source.number<std::int32_t>();
+    if (!source.ok() || row >= rows_.size() || inside[row]++ != 0 || level < 0 || level > top ||
+        !std::isfinite(rows_.errors()[row]))
+        return false;
+    std::memset(graph_.data_level0_memory_ + id * graph_.size_data_per_element_, 0,
+                graph_.size_data_per_element_);
+    graph_.setExternalLabel(id, row);
+    const Node node = node_of_row(row);
+    std::memcpy(graph_.getDataByInternalId(id), &node, sizeof node);
+    // The graph frees these by free().
+    const std::size_t bytes = graph_.size_links_per_element_ * std::size_t(level) + 1;
+    graph_.linkLists_[id] = level > 0 ? static_cast<char *>(std::calloc(bytes, 1)) : nullptr;
+    if (level > 0 && graph_.linkLists_[id] == nullptr)
+        throw std::bad_alloc();
+    graph_.element_levels_[id] = level;
+    graph_.cur_element_count = id + 1;
+    return restore_layers(source, id, count);
+}
+
+bool HnswFinder::restore(IndexSource &source) {
+    const auto count = source.number<std::uint32_t>();
+    const auto top = source.number<std::int32_t>();
+    const auto entry = source.number<std::uint32_t>();
+    if (!source.holds(count, 12) || count > rows_.size() || (count > 0 && entry >= count) ||
+        top < (count > 0 ? 0 : -1) || top > kMaxLevel)
+        return false;
+    std::vector<char> inside(rows_.size(), 0);
+    for (std::uint32_t id = 0; id < count; ++id)
+        if (!restore_node(source, id, count, top, inside))
+            return false;
+    // In the upper layers each must lead to a node that is in that layer.
+    for (std::uint32_t id = 0; id < count; ++id)
+        for (int layer = 1; layer <= graph_.element_levels_[id]; ++layer) {
+            auto *list = graph_.get_linklist(id, layer);
+            for (std::uint32_t i = 1; i <= graph_.getListCount(list); ++i)
+                if (graph_.element_levels_[list[i]] < layer)
+                    return false;
+        }
+    if (count > 0 && graph_.element_levels_[entry] != top)
+        return false;
+    graph_.maxlevel_ = top;
+    graph_.enterpoint_node_ = entry;
+    for (std::uint32_t row = 0; row < rows_.size(); ++row)
+        if (inside[row] == 0)
+            outside_.push_back(row);
+    drop_build_data();
+    return true;
+}
+
+std::unique_ptr<CandidateFinder> restore_finder(IndexSource &source, const ExactRows &rows,
+                                                const FinderOptions &options) {
+    auto finder = std::make_unique<HnswFinder>(rows, options.metric);
+    return finder->restore(source) ? std::move(finder) : nullptr;
+}
+
 Result<std::unique_ptr<CandidateFinder>> make_finder(const ExactRows &rows,
                                                      const FinderOptions &options) {
     try {
@@ -248,7 +356,7 @@ Result<std::unique_ptr<CandidateFinder>> make_finder(const ExactRows &rows,
 
 Result<std::unique_ptr<Index>> make_hnsw_index(int dims, Metric metric,
                                                const IndexOptions &options) {
-    return make_approximate_index(dims, metric, options, {}, &make_finder);
+    return make_approximate_index(dims, metric, options, {}, {&make_finder, &restore_finder});
 }
 
 } // namespace sphere

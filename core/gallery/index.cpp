@@ -76,6 +76,8 @@ constexpr IndexBackend kIndexBackends[] = {
     {"exact-int8", &make_exact_int8_index},
     {"hnsw", &make_hnsw_index},
 };
+constexpr std::size_t kFewRows = 20'000;   ///< a scan of floats takes about 2 ms at 512 values
+constexpr std::size_t kManyRows = 200'000; ///< a scan of bytes takes about 6 ms at 512 values
 constexpr std::string_view kFaiss = "faiss"; ///< its kind goes on after a colon
 
 } // namespace
@@ -85,6 +87,17 @@ Result<std::vector<Hit>> Index::search(std::span<const float> query, std::size_t
     if (!lists)
         return std::move(lists).error();
     return std::move(lists->front());
+}
+
+std::string choose_index_kind(const std::string &kind, std::size_t rows) {
+    if (kind != "auto")
+        return kind;
+    if (rows < kFewRows)
+        return "exact";
+    // A graph pays where a scan takes longer than a face may; where there is none, a scan does.
+    if (rows >= kManyRows && make_hnsw_index(1, Metric::Cosine, {}).ok())
+        return "hnsw";
+    return "exact-int8";
 }
 
 Result<std::unique_ptr<Index>> make_index(const std::string &kind, int dims, Metric metric,

@@ -64,6 +64,9 @@ struct IndexOptions {
 };
 inline constexpr int kMaxIndexThreads = 256;
 
+/// "auto" by the number of rows; any other kind as it is (docs/search.md has the measurements).
+std::string choose_index_kind(const std::string &kind, std::size_t rows);
+
 /// Kinds:
 ///   exact       every row, 4 bytes a value
 ///   exact-bf16  the same answers from a scan of 2 bytes a value; the same memory

@@ -25,23 +25,6 @@ Result<void> check_options(const MatchOptions &options) {
     return {};
 }
 
-/// Every face's embedding into the index, with the face's place in the snapshot as id.
-Result<void> fill_index(Index &index, GallerySnapshot &snapshot, Metric metric) {
-    const auto dims = static_cast<std::size_t>(snapshot.stamp->dims);
-    for (std::size_t i = 0; i < snapshot.faces.size(); ++i) {
-        std::vector<float> &embedding = snapshot.faces[i].embedding;
-        if (embedding.size() != dims)
-            return fail(Errc::Corrupt, "gallery: face ", snapshot.faces[i].face_id, " has ",
-                        embedding.size(), " values, its gallery ", dims);
-        const std::int64_t id = static_cast<std::int64_t>(i);
-        SPHERE_TRY(index.add({&id, 1}, embedding));
-        // Similarity is the cosine whatever the metric: euclidean still needs the raw vector.
-        if (metric == Metric::Cosine)
-            std::vector<float>().swap(embedding);
-    }
-    return {};
-}
-
 bool usable_values(const Embedding &probe) {
     return !probe.values.empty() && std::all_of(probe.values.begin(), probe.values.end(),
                                                 [](float v) { return std::isfinite(v); });
@@ -68,30 +51,6 @@ float nearest_negative(const GallerySnapshot &snapshot, const std::string &perso
     return nearest;
 }
 
-/// The first hit of each person, nearest person first, at most `people`. Asks the index for
-/// more until there are enough: the nearest rows may all be of one person.
-std::vector<Hit> nearest_people(const Index &index, const std::vector<EnrolledFace> &faces,
-                                std::span<const float> query, std::size_t people) {
-    for (std::size_t k = std::max<std::size_t>(16, 4 * people);; k *= 4) {
-        const auto hits = index.search(query, k);
-        if (!hits)
-            return {};
-        std::vector<Hit> best;
-        for (const Hit &hit : *hits) {
-            const std::string &person = faces[static_cast<std::size_t>(hit.id)].person_id;
-            const bool seen = std::any_of(best.begin(), best.end(), [&](const Hit &other) {
-                return faces[static_cast<std::size_t>(other.id)].person_id == person;
-            });
-            if (!seen)
-                best.push_back(hit);
-            if (best.size() == people)
-                return best;
-        }
-        if (hits->size() < k)
-            return best;
-    }
-}
-
 } // namespace
 
 float default_margin(Metric metric) {
@@ -101,52 +60,71 @@ float default_margin(Metric metric) {
 Result<std::shared_ptr<const Matcher>> Matcher::build(GallerySnapshot snapshot,
                                                       const MatchOptions &options) {
     SPHERE_TRY(check_options(options));
-    if (!snapshot.faces.empty() && !snapshot.stamp)
-        return fail(Errc::InvalidArgument, "gallery: ", snapshot.faces.size(),
-                    " faces without a stamp that says which model made them");
-    SPHERE_TRY(check_negatives(snapshot));
+    auto gallery = MatchedGallery::build(std::move(snapshot), options.gallery());
+    if (!gallery)
+        return std::move(gallery).error();
+    return over(std::move(*gallery), options);
+}
+
+Result<std::shared_ptr<const Matcher>>
+Matcher::over(std::shared_ptr<const MatchedGallery> gallery, const MatchOptions &options) {
+    SPHERE_TRY(check_options(options));
+    SPHERE_TRY(check_negatives(gallery->snapshot()));
+    if (!(gallery->options() == options.gallery()))
+        return fail(Errc::InvalidArgument,
+                    "matcher: the gallery was made ready for another metric or index");
     std::shared_ptr<Matcher> matcher(new Matcher);
+    matcher->gallery_ = std::move(gallery);
     matcher->options_ = options;
-    // An index is made for an empty gallery too: a wrong name must not wait for the first face.
-    auto index = make_index(options.index, snapshot.faces.empty() ? 1 : snapshot.stamp->dims,
-                            options.metric);
-    if (!index)
-        return index.error();
-    matcher->index_ = std::move(*index);
-    if (!snapshot.faces.empty())
-        SPHERE_TRY(fill_index(*matcher->index_, snapshot, options.metric));
-    matcher->snapshot_ = std::move(snapshot);
     return std::shared_ptr<const Matcher>(std::move(matcher));
 }
 
 float Matcher::threshold_of(const std::string &person) const {
-    const auto own = snapshot_.thresholds.find(person);
-    return own == snapshot_.thresholds.end() ? options_.threshold : own->second;
+    const auto own = snapshot().thresholds.find(person);
+    return own == snapshot().thresholds.end() ? options_.threshold : own->second;
 }
 
 /// So many that enough are left when those are struck out whom the probe is known not to be.
 std::size_t Matcher::wanted_people(std::size_t top_k) const {
     const auto named =
-        std::count_if(snapshot_.negatives.begin(), snapshot_.negatives.end(),
+        std::count_if(snapshot().negatives.begin(), snapshot().negatives.end(),
                       [](const NegativeFace &n) { return !n.person_id.empty(); });
     return std::max<std::size_t>(top_k, 2) + static_cast<std::size_t>(named);
 }
 
 bool Matcher::is_ignored(std::span<const float> query, float nearest_person) const {
-    const float distance = nearest_negative(snapshot_, {}, query, options_.metric);
+    const float distance = nearest_negative(snapshot(), {}, query, options_.metric);
     return distance <= options_.threshold && distance <= nearest_person;
 }
 
 /// Takes out the people of whom a negative is as near as they are themselves. Negatives farther
 /// than the threshold say nothing about the probe.
 void Matcher::strike_out(std::span<const float> query, std::vector<Hit> &people) const {
-    if (snapshot_.negatives.empty())
+    if (snapshot().negatives.empty())
         return;
     std::erase_if(people, [&](const Hit &hit) {
-        const std::string &person = snapshot_.faces[static_cast<std::size_t>(hit.id)].person_id;
-        const float distance = nearest_negative(snapshot_, person, query, options_.metric);
+        const std::string &person =
+            snapshot().faces[static_cast<std::size_t>(hit.id)].person_id;
+        const float distance = nearest_negative(snapshot(), person, query, options_.metric);
         return distance <= threshold_of(person) && distance <= hit.distance;
     });
+}
+
+/// The cosine whatever the metric: from |q - x|^2 = |q|^2 + |x|^2 - 2 q.x where it is not at
+/// hand.
+float Matcher::similarity(const Hit &hit, std::span<const float> query) const {
+    if (options_.metric == Metric::Cosine)
+        return 1 - hit.distance;
+    double query_square = 0;
+    for (const float value : query)
+        query_square += static_cast<double>(value) * value;
+    const double norm = gallery_->norm(static_cast<std::size_t>(hit.id));
+    const double distance = hit.distance;
+    const double lengths = std::sqrt(query_square) * norm;
+    if (lengths <= 0)
+        return 0;
+    const double dot = (query_square + norm * norm - distance * distance) / 2;
+    return static_cast<float>(std::clamp(dot / lengths, -1.0, 1.0));
 }
 
 MatchResult Matcher::match(const Embedding &probe) const {
@@ -161,19 +139,18 @@ MatchResult Matcher::match(const Embedding &probe) const {
         decide(FaceState::Unusable, FaceReason::NotEmbedded);
         return result;
     }
-    if (snapshot_.faces.empty()) {
+    if (snapshot().faces.empty()) {
         decide(FaceState::Unknown, FaceReason::EmptyGallery);
         return result;
     }
-    if (!probe.stamp || *probe.stamp != *snapshot_.stamp ||
-        probe.values.size() != static_cast<std::size_t>(snapshot_.stamp->dims)) {
+    if (!probe.stamp || *probe.stamp != *snapshot().stamp ||
+        probe.values.size() != static_cast<std::size_t>(snapshot().stamp->dims)) {
         decide(FaceState::Unusable, FaceReason::WrongModel);
         return result;
     }
 
     const auto top_k = static_cast<std::size_t>(options_.top_k);
-    std::vector<Hit> people =
-        nearest_people(*index_, snapshot_.faces, probe.values, wanted_people(top_k));
+    std::vector<Hit> people = gallery_->nearest_people(probe.values, wanted_people(top_k));
     if (people.empty()) { // out of memory: this face stays undecided, the stream goes on
         decide(FaceState::Unusable, FaceReason::NotEmbedded);
         return result;
@@ -192,11 +169,9 @@ MatchResult Matcher::match(const Embedding &probe) const {
     for (const Hit &hit : people) {
         if (result.candidates.size() == top_k)
             break;
-        const EnrolledFace &face = snapshot_.faces[static_cast<std::size_t>(hit.id)];
-        const float similarity = options_.metric == Metric::Cosine
-                                     ? 1 - hit.distance
-                                     : cosine_similarity(probe.values, face.embedding);
-        result.candidates.push_back({face.person_id, face.label, hit.distance, similarity});
+        const EnrolledFace &face = snapshot().faces[static_cast<std::size_t>(hit.id)];
+        result.candidates.push_back(
+            {face.person_id, face.label, hit.distance, similarity(hit, probe.values)});
     }
     result.threshold = threshold_of(result.candidates.front().id);
     if (people.front().distance > result.threshold)

@@ -5,6 +5,7 @@
 #include "core/base/result.h"
 #include "core/face/face.h"
 #include "core/gallery/index.h"
+#include "core/gallery/matched_gallery.h"
 #include "core/gallery/store.h"
 
 #include <memory>
@@ -20,6 +21,11 @@ struct MatchOptions {
     float margin = 0.05F; ///< ambiguous when the second person is nearer than this; 0 = off
     int top_k = 1;        ///< candidates reported (distinct people)
     std::string index = "auto";
+    PersonTemplate compare = PersonTemplate::Best;
+    int threads = 1; ///< of one search in a large gallery
+
+    /// What of these an index depends on.
+    GalleryOptions gallery() const { return {metric, index, compare, {.threads = threads}}; }
 };
 
 /// The default margin of a metric: 0.05 for cosine, 0 (off) for euclidean, whose scale is the
@@ -31,8 +37,13 @@ class Matcher {
   public:
     static Result<std::shared_ptr<const Matcher>> build(GallerySnapshot snapshot,
                                                         const MatchOptions &options);
+    /// Over a gallery that is ready. InvalidArgument where it was made with other options
+    /// (MatchOptions::gallery()).
+    static Result<std::shared_ptr<const Matcher>>
+    over(std::shared_ptr<const MatchedGallery> gallery, const MatchOptions &options);
 
-    /// The decision for one probe. A person's distance is that of its nearest face. States:
+    /// The decision for one probe. A person's distance is that of its nearest face (or
+    /// of its mean: MatchOptions::compare). States:
     /// Known; Unknown/below-threshold; Ambiguous (known by threshold, second person within the
     /// margin); Unknown/empty-gallery; Unusable/wrong-model where the stamp differs from the
     /// gallery's; Unusable/ignored where a face to ignore is within the threshold and as near
@@ -40,7 +51,10 @@ class Matcher {
     /// negative is as near as they are is no candidate.
     MatchResult match(const Embedding &probe) const;
 
-    const GallerySnapshot &snapshot() const { return snapshot_; }
+    /// Faces by ascending id, without their embeddings.
+    const GallerySnapshot &snapshot() const { return gallery_->snapshot(); }
+    const std::shared_ptr<const MatchedGallery> &gallery() const { return gallery_; }
+    const MatchOptions &options() const { return options_; }
 
   private:
     Matcher() = default;
@@ -48,10 +62,10 @@ class Matcher {
     std::size_t wanted_people(std::size_t top_k) const;
     bool is_ignored(std::span<const float> query, float nearest_person) const;
     void strike_out(std::span<const float> query, std::vector<Hit> &people) const;
+    float similarity(const Hit &hit, std::span<const float> query) const;
 
-    GallerySnapshot snapshot_; ///< for cosine, without the embeddings: the index has them
+    std::shared_ptr<const MatchedGallery> gallery_;
     MatchOptions options_;
-    std::unique_ptr<Index> index_;
 };
 
 } // namespace sphere

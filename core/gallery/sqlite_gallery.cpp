@@ -2,6 +2,8 @@
 // The connection to a gallery file.
 #include "core/gallery/sqlite_gallery.h"
 
+#include "core/gallery/index_file.h"
+
 #include "core/gallery/enrolment_check.h"
 #include "core/gallery/sqlite_schema.h"
 
@@ -151,6 +153,7 @@ Result<void> SqliteGallery::raise_version() {
 }
 
 void SqliteGallery::erase_old_pages() {
+    remove_index_files(path_); // they hold the same embeddings
     const std::lock_guard lock(mutex_);
     if (!db_)
         return;

@@ -4,11 +4,10 @@
 #include "core/model/store.h"
 
 #include <set>
+#include <string_view>
 
 namespace sphere::gst {
 namespace {
-
-constexpr std::chrono::seconds kCheckInterval{1};
 
 // The settings with every "model's own" filled in.
 Result<MatchOptions> resolve_options(const MatchSettings &settings,
@@ -45,6 +44,12 @@ Result<MatchOptions> resolve_options(const MatchSettings &settings,
     return options;
 }
 
+ResolveOptions resolver(const MatchSettings &settings) {
+    return [settings](const std::optional<EmbeddingStamp> &stamp) {
+        return resolve_options(settings, stamp);
+    };
+}
+
 } // namespace
 
 Result<void> GallerySession::open(const MatchSettings &settings) {
@@ -52,53 +57,34 @@ Result<void> GallerySession::open(const MatchSettings &settings) {
         return fail(Errc::InvalidArgument,
                     "No gallery is set: spherematch needs gallery=FILE. Make one with "
                     "'spherectl enrol --gallery people.db --id NAME photo.jpg'.");
-    auto store = open_store(settings.gallery, OpenMode::Existing);
-    if (!store)
-        return std::move(store).error();
-    store_ = std::move(*store);
-    return load(settings);
-}
-
-void GallerySession::close() {
-    matcher_.reset();
-    store_.reset();
-}
-
-Result<void> GallerySession::load(const MatchSettings &settings) {
-    auto snapshot = store_->load();
-    if (!snapshot)
-        return std::move(snapshot).error();
-    const auto options = resolve_options(settings, snapshot->stamp);
-    if (!options)
-        return options.error();
-    std::set<std::string> ids;
-    for (const EnrolledFace &face : snapshot->faces)
-        ids.insert(face.person_id);
-    const std::int64_t version = snapshot->version;
-    auto matcher = Matcher::build(std::move(*snapshot), *options);
-    if (!matcher)
-        return std::move(matcher).error();
-    matcher_ = std::move(*matcher);
-    people_ = ids.size();
-    version_ = version;
+    GalleryFollower::Settings follow;
+    follow.location = settings.gallery;
+    follow.resolve = resolver(settings);
+    follow.reload = settings.reload;
+    auto follower = GalleryFollower::open(std::move(follow));
+    if (!follower)
+        return std::move(follower).error();
+    follower_ = std::move(*follower);
     stale_ = false;
-    next_check_ = std::chrono::steady_clock::now() + kCheckInterval;
     return {};
 }
 
 Result<void> GallerySession::refresh(const MatchSettings &settings) {
+    follower_->set_reload(settings.reload);
     if (stale_) {
         stale_ = false;
-        return load(settings);
+        SPHERE_TRY(follower_->set_resolve(resolver(settings)));
     }
-    const auto now = std::chrono::steady_clock::now();
-    if (!settings.reload || now < next_check_)
-        return {};
-    next_check_ = now + kCheckInterval;
-    const auto version = store_->version();
-    if (!version)
-        return version.error();
-    return *version == version_ ? Result<void>{} : load(settings);
+    const auto error = follower_->take_error();
+    return error ? Result<void>(*error) : Result<void>{};
+}
+
+std::size_t GallerySession::people() const {
+    std::set<std::string_view> ids;
+    const auto matcher = follower_->matcher();
+    for (const EnrolledFace &face : matcher->snapshot().faces)
+        ids.insert(face.person_id);
+    return ids.size();
 }
 
 } // namespace sphere::gst

@@ -2,12 +2,9 @@
 // The gallery that a spherematch looks people up in, and its life while the stream runs.
 #pragma once
 
-#include "core/gallery/matcher.h"
-#include "core/gallery/store.h"
+#include "core/gallery/gallery_follower.h"
 
-#include <chrono>
 #include <memory>
-#include <optional>
 #include <string>
 
 namespace sphere::gst {
@@ -23,33 +20,29 @@ struct MatchSettings {
     bool reload = true;
 };
 
-/// Not thread-safe: the streaming thread, after open() in the state change.
+/// Not thread-safe: the streaming thread, after open() in the state change. The gallery is
+/// loaded and followed by threads of its own.
 class GallerySession {
   public:
     /// Opens and loads. Errors: as open_store, and InvalidArgument where no gallery is set or
     /// the gallery's model has no threshold and none is set.
     Result<void> open(const MatchSettings &settings);
-    void close();
+    void close() { follower_.reset(); }
 
-    /// Looks once a second whether the gallery changed, and loads it anew if so. An error
-    /// leaves the people of before.
+    /// Once a buffer: takes up changed settings, and says what went wrong with a reload since.
+    /// An error leaves the people of before. Never waits for a gallery.
     Result<void> refresh(const MatchSettings &settings);
 
-    /// Loads anew at the next refresh(), whatever the clock says (a setting changed).
+    /// A setting changed: the next refresh() takes it up.
     void invalidate() { stale_ = true; }
 
-    const Matcher &matcher() const { return *matcher_; }
-    std::size_t people() const { return people_; }
+    /// Keeps its people for as long as it is held.
+    std::shared_ptr<const Matcher> matcher() const { return follower_->matcher(); }
+    std::size_t people() const;
 
   private:
-    Result<void> load(const MatchSettings &settings);
-
-    std::unique_ptr<Store> store_;
-    std::shared_ptr<const Matcher> matcher_;
-    std::size_t people_ = 0;
+    std::unique_ptr<GalleryFollower> follower_;
     bool stale_ = false;
-    std::int64_t version_ = 0;
-    std::chrono::steady_clock::time_point next_check_{};
 };
 
 } // namespace sphere::gst

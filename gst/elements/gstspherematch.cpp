@@ -147,7 +147,7 @@ static void tell_application(GstSphereFilter *filter, GstBuffer *buffer) {
 // The decision for a face by itself.
 static MatchResult match_alone(const MatchState &state, const Face &face) {
     if (face.embedding)
-        return state.session.matcher().match(*face.embedding);
+        return state.session.matcher()->match(*face.embedding);
     MatchResult match;
     match.state = FaceState::Unusable;
     match.reason = face.reason != FaceReason::None ? face.reason : FaceReason::NotEmbedded;
@@ -159,7 +159,7 @@ static MatchResult match_track(MatchState &state, const Face &face, guint vote_w
     MatchedTrack &track = state.tracks[*face.track_id];
     track.last_frame = state.frame_number;
     if (face.embedding && !track.votes.has(*face.embedding))
-        track.votes.add(*face.embedding, state.session.matcher().match(*face.embedding),
+        track.votes.add(*face.embedding, state.session.matcher()->match(*face.embedding),
                         face.quality ? face.quality->score : kUnassessedQuality,
                         state.frame_number);
     track.votes.expire(state.frame_number, vote_window);

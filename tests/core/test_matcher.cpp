@@ -307,10 +307,10 @@ TEST(Matcher, RefusesOptionsThatAreNoDistances) {
          {options(-1), options(nan), options(std::numeric_limits<float>::infinity()),
           options(1, -0.1F), options(1, nan), options(1, 0, 0), options(1, 0, 1001)})
         EXPECT_EQ(Matcher::build(gallery({{"a", 0}}), bad).error().code, Errc::InvalidArgument);
-    MatchOptions hnsw = options(1);
-    hnsw.index = "hnsw";
-    EXPECT_EQ(Matcher::build(gallery({}), hnsw).error().code, Errc::Unsupported);
-    EXPECT_EQ(Matcher::build(gallery({{"a", 0}}), hnsw).error().code, Errc::Unsupported);
+    MatchOptions other = options(1);
+    other.index = "no-such-index";
+    EXPECT_EQ(Matcher::build(gallery({}), other).error().code, Errc::InvalidArgument);
+    EXPECT_EQ(Matcher::build(gallery({{"a", 0}}), other).error().code, Errc::InvalidArgument);
 }
 
 TEST(Matcher, RefusesASnapshotThatDoesNotFitTogether) {
@@ -323,6 +323,26 @@ TEST(Matcher, RefusesASnapshotThatDoesNotFitTogether) {
     ASSERT_FALSE(built.ok());
     EXPECT_EQ(built.error().code, Errc::Corrupt);
     EXPECT_NE(built.error().message.find("101"), std::string::npos) << built.error().message;
+}
+
+TEST(Matcher, MeansOfPeopleInsteadOfTheirFaces) {
+    // Nearest to a face of "wide", but farther from its middle than from "narrow".
+    const auto faces = gallery({{"wide", 0}, {"wide", 60}, {"narrow", 80}});
+    EXPECT_EQ(matcher(faces, options(0.5F))->match(probe(at(62))).best()->id, "wide");
+    MatchOptions means = options(0.5F);
+    means.compare = PersonTemplate::Mean;
+    const auto result = matcher(faces, means)->match(probe(at(62)));
+    EXPECT_EQ(result.best()->id, "narrow");
+    ASSERT_TRUE(result.margin);
+    EXPECT_NEAR(*result.margin, cosine_distance_of(32) - cosine_distance_of(18), 1e-5);
+}
+
+TEST(Matcher, OverAGalleryOfOtherOptionsIsRefused) {
+    const auto cosine = matcher(gallery({{"a", 0}}), options(1));
+    EXPECT_TRUE(Matcher::over(cosine->gallery(), options(0.3F, 0.1F, 4)).ok());
+    EXPECT_EQ(
+        Matcher::over(cosine->gallery(), options(1, 0, 1, Metric::Euclidean)).error().code,
+        Errc::InvalidArgument);
 }
 
 TEST(Matcher, KeepsTheSnapshotsPeople) {

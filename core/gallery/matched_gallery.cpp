@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+// People, their faces, and the index over them.
+#include "core/gallery/matched_gallery.h"
+
+#include "core/gallery/index_rows.h"
+#include "core/gallery/index_stream.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <new>
+
+namespace sphere {
+namespace {
+
+constexpr std::size_t kRowsAtOnce = 4096;
+/// Another gallery's versions start elsewhere (sqlite_schema.cpp).
+constexpr int kVersionLineBits = 20;
+
+float norm_of(std::span<const float> values) {
+    double squares = 0;
+    for (const float value : values)
+        squares += static_cast<double>(value) * value;
+    return static_cast<float>(std::min(std::sqrt(squares), 3e38));
+}
+
+std::uint64_t print_of(const std::vector<float> &values) {
+    StreamSum sum;
+    sum.add(values.data(), values.size() * sizeof(float));
+    return sum.value();
+}
+
+Result<void> check_snapshot(const GallerySnapshot &snapshot) {
+    if (snapshot.faces.empty())
+        return {};
+    if (!snapshot.stamp)
+        return fail(Errc::InvalidArgument, "gallery: ", snapshot.faces.size(),
+                    " faces without a stamp that says which model made them");
+    for (const EnrolledFace &face : snapshot.faces)
+        if (face.embedding.size() != static_cast<std::size_t>(snapshot.stamp->dims))
+            return fail(Errc::Corrupt, "gallery: face ", face.face_id, " has ",
+                        face.embedding.size(), " values, its gallery ", snapshot.stamp->dims);
+    return {};
+}
+
+void sort_faces(GallerySnapshot &snapshot) {
+    const auto by_id = [](const EnrolledFace &a, const EnrolledFace &b) {
+        return a.face_id < b.face_id;
+    };
+    if (!std::is_sorted(snapshot.faces.begin(), snapshot.faces.end(), by_id))
+        std::sort(snapshot.faces.begin(), snapshot.faces.end(), by_id);
+}
+
+/// Rows on their way into an index, some thousand at once.
+class Batch {
+  public:
+    Batch(Index &index, std::size_t dims) : index_(index), dims_(dims) {}
+    Result<void> add(std::int64_t id, std::span<const float> values) {
+        ids_.push_back(id);
+        values_.insert(values_.end(), values.begin(), values.end());
+        return ids_.size() < kRowsAtOnce ? Result<void>{} : flush();
+    }
+    Result<void> flush() {
+        if (ids_.empty())
+            return {};
+        const auto added = index_.add(ids_, {values_.data(), ids_.size() * dims_});
+        ids_.clear();
+        values_.clear();
+        return added;
+    }
+
+  private:
+    Index &index_;
+    std::size_t dims_;
+    std::vector<std::int64_t> ids_;
+    std::vector<float> values_;
+};
+
+void release(std::vector<float> &values) {
+    std::vector<float>().swap(values);
+}
+
+} // namespace
+
+Result<void> MatchedGallery::fill(Index &index) {
+    Batch batch(index, static_cast<std::size_t>(file_.snapshot.stamp->dims));
+    for (EnrolledFace &face : file_.snapshot.faces) {
+        SPHERE_TRY(batch.add(face.face_id, face.embedding));
+        release(face.embedding);
+    }
+    return batch.flush();
+}
+
+/// A row a person, under the id of their first face.
+Result<void> MatchedGallery::fill_means(Index &index) {
+    const auto dims = static_cast<std::size_t>(file_.snapshot.stamp->dims);
+    std::map<std::string, std::vector<std::size_t>> people;
+    for (std::size_t i = 0; i < file_.snapshot.faces.size(); ++i)
+        people[file_.snapshot.faces[i].person_id].push_back(i);
+    Batch batch(index, dims);
+    std::vector<float> row(dims);
+    for (const auto &[person, places] : people) {
+        std::vector<double> sums(dims);
+        for (const std::size_t place : places) {
+            make_index_row(options_.metric, file_.snapshot.faces[place].embedding, row.data());
+            for (std::size_t d = 0; d < dims; ++d)
+                sums[d] += static_cast<double>(row[d]) / static_cast<double>(places.size());
+        }
+        for (std::size_t d = 0; d < dims; ++d)
+            row[d] = static_cast<float>(sums[d]);
+        file_.norms[places.front()] = norm_of(row);
+        SPHERE_TRY(batch.add(file_.snapshot.faces[places.front()].face_id, row));
+    }
+    for (EnrolledFace &face : file_.snapshot.faces)
+        release(face.embedding);
+    return batch.flush();
+}
+
+Result<std::shared_ptr<const MatchedGallery>>
+MatchedGallery::build(GallerySnapshot snapshot, const GalleryOptions &options) {
+    SPHERE_TRY(check_snapshot(snapshot));
+    try {
+        std::shared_ptr<MatchedGallery> gallery(new MatchedGallery);
+        gallery->options_ = options;
+        IndexFile &file = gallery->file_;
+        file.snapshot = std::move(snapshot);
+        sort_faces(file.snapshot);
+        const std::size_t rows = file.snapshot.faces.size();
+        file.kind = choose_index_kind(options.index, rows);
+        file.metric = options.metric;
+        for (const EnrolledFace &face : file.snapshot.faces) {
+            file.norms.push_back(norm_of(face.embedding));
+            file.prints.push_back(print_of(face.embedding));
+        }
+        IndexOptions search = options.search;
+        if (options.compare == PersonTemplate::Best)
+            search.expected_rows = rows;
+        // An index is made for an empty gallery too: a wrong name must not wait for a face.
+        auto index = make_index(file.kind, rows > 0 ? file.snapshot.stamp->dims : 1,
+                                options.metric, search);
+        if (!index)
+            return std::move(index).error();
+        if (rows > 0)
+            SPHERE_TRY(options.compare == PersonTemplate::Best ? gallery->fill(**index)
+                                                               : gallery->fill_means(**index));
+        file.index = std::move(*index);
+        gallery->built_ = rows;
+        return std::shared_ptr<const MatchedGallery>(std::move(gallery));
+    } catch (const std::bad_alloc &) {
+        return fail(Errc::Internal, "gallery: not enough memory to search it");
+    }
+}
+
+Result<std::shared_ptr<const MatchedGallery>>
+MatchedGallery::open(IndexFile file, const GalleryOptions &options) {
+    std::shared_ptr<MatchedGallery> gallery(new MatchedGallery);
+    gallery->options_ = options;
+    gallery->file_ = std::move(file);
+    gallery->built_ = gallery->file_.snapshot.faces.size();
+    return std::shared_ptr<const MatchedGallery>(std::move(gallery));
+}
+
+Result<std::shared_ptr<const MatchedGallery>>
+MatchedGallery::updated(GallerySnapshot fresh) const {
+    const GallerySnapshot &old = file_.snapshot;
+    if (old.stamp != fresh.stamp || old.faces.empty() || fresh.faces.empty() ||
+        options_.compare != PersonTemplate::Best ||
+        old.version >> kVersionLineBits != fresh.version >> kVersionLineBits)
+        return build(std::move(fresh), options_);
+    SPHERE_TRY(check_snapshot(fresh));
+    auto index = file_.index->fork();
+    if (!index)
+        return std::move(index).error();
+    try {
+        std::shared_ptr<MatchedGallery> gallery(new MatchedGallery);
+        gallery->options_ = options_;
+        gallery->built_ = built_;
+        IndexFile &file = gallery->file_;
+        file.kind = file_.kind;
+        file.metric = file_.metric;
+        sort_faces(fresh);
+        // Both lists are sorted by id. One of the same id and another hash is another face.
+        std::vector<std::int64_t> gone;
+        std::vector<std::size_t> added;
+        std::size_t place = 0;
+        for (std::size_t i = 0; i < fresh.faces.size(); ++i) {
+            const EnrolledFace &face = fresh.faces[i];
+            for (; place < old.faces.size() && old.faces[place].face_id < face.face_id; ++place)
+                gone.push_back(old.faces[place].face_id);
+            const std::uint64_t print = print_of(face.embedding);
+            const bool known =
+                place < old.faces.size() && old.faces[place].face_id == face.face_id;
+            const bool kept = known && file_.prints[place] == print;
+            if (known && !kept)
+                gone.push_back(face.face_id);
+            if (!kept)
+                added.push_back(i);
+            place += known ? 1 : 0;
+            file.norms.push_back(norm_of(face.embedding));
+            file.prints.push_back(print);
+        }
+        for (; place < old.faces.size(); ++place)
+            gone.push_back(old.faces[place].face_id);
+        gallery->changed_ = changed_ + gone.size() + added.size();
+        if (const auto removed = (*index)->remove(gone); !removed)
+            return removed.error();
+        Batch batch(**index, static_cast<std::size_t>(fresh.stamp->dims));
+        for (const std::size_t i : added)
+            SPHERE_TRY(batch.add(fresh.faces[i].face_id, fresh.faces[i].embedding));
+        SPHERE_TRY(batch.flush());
+        for (EnrolledFace &face : fresh.faces)
+            release(face.embedding);
+        file.snapshot = std::move(fresh);
+        file.index = std::move(*index);
+        return std::shared_ptr<const MatchedGallery>(std::move(gallery));
+    } catch (const std::bad_alloc &) {
+        return fail(Errc::Internal, "gallery: not enough memory to take up its changes");
+    }
+}
+
+std::optional<std::size_t> MatchedGallery::place_of(std::int64_t face_id) const {
+    const auto &faces = file_.snapshot.faces;
+    const auto found = std::lower_bound(
+        faces.begin(), faces.end(), face_id,
+        [](const EnrolledFace &face, std::int64_t id) { return face.face_id < id; });
+    if (found == faces.end() || found->face_id != face_id)
+        return std::nullopt;
+    return static_cast<std::size_t>(found - faces.begin());
+}
+
+/// Asks the index for more until there are enough: the nearest rows may all be of one person.
+std::vector<Hit> MatchedGallery::nearest_people(std::span<const float> query,
+                                                std::size_t people) const {
+    const auto &faces = file_.snapshot.faces;
+    for (std::size_t k = std::max<std::size_t>(16, 4 * people);; k *= 4) {
+        const auto hits = file_.index->search(query, k);
+        if (!hits)
+            return {};
+        std::vector<Hit> best;
+        for (const Hit &hit : *hits) {
+            const auto place = place_of(hit.id);
+            if (!place) // a damaged index file may name faces that are not there
+                continue;
+            const std::string &person = faces[*place].person_id;
+            const bool seen = std::any_of(best.begin(), best.end(), [&](const Hit &other) {
+                return faces[static_cast<std::size_t>(other.id)].person_id == person;
+            });
+            if (!seen)
+                best.push_back({static_cast<std::int64_t>(*place), hit.distance});
+            if (best.size() == people)
+                return best;
+        }
+        if (hits->size() < k)
+            return best;
+    }
+}
+
+bool MatchedGallery::wants_rebuild() const {
+    if (choose_index_kind(options_.index, file_.snapshot.faces.size()) != file_.kind)
+        return true;
+    return !file_.kind.starts_with("exact") && changed_ * 10 > built_;
+}
+
+bool MatchedGallery::can_be_saved() const {
+    return options_.compare == PersonTemplate::Best && file_.snapshot.stamp &&
+           dynamic_cast<const SavedIndex *>(file_.index.get()) != nullptr;
+}
+
+} // namespace sphere
