@@ -65,24 +65,28 @@ Result<void> GallerySession::open(const MatchSettings &settings) {
     if (!follower)
         return std::move(follower).error();
     follower_ = std::move(*follower);
+    matcher_ = follower_->matcher();
     stale_ = false;
     return {};
 }
 
 Result<void> GallerySession::refresh(const MatchSettings &settings) {
     follower_->set_reload(settings.reload);
+    Result<void> changed;
     if (stale_) {
         stale_ = false;
-        SPHERE_TRY(follower_->set_resolve(resolver(settings)));
+        changed = follower_->set_resolve(resolver(settings));
     }
+    matcher_ = follower_->matcher();
+    if (!changed)
+        return changed;
     const auto error = follower_->take_error();
     return error ? Result<void>(*error) : Result<void>{};
 }
 
 std::size_t GallerySession::people() const {
     std::set<std::string_view> ids;
-    const auto matcher = follower_->matcher();
-    for (const EnrolledFace &face : matcher->snapshot().faces)
+    for (const EnrolledFace &face : matcher_->snapshot().faces)
         ids.insert(face.person_id);
     return ids.size();
 }

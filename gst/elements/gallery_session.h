@@ -27,7 +27,10 @@ class GallerySession {
     /// Opens and loads. Errors: as open_store, and InvalidArgument where no gallery is set or
     /// the gallery's model has no threshold and none is set.
     Result<void> open(const MatchSettings &settings);
-    void close() { follower_.reset(); }
+    void close() {
+        follower_.reset();
+        matcher_.reset();
+    }
 
     /// Once a buffer: takes up changed settings, and says what went wrong with a reload since.
     /// An error leaves the people of before. Never waits for a gallery.
@@ -36,12 +39,13 @@ class GallerySession {
     /// A setting changed: the next refresh() takes it up.
     void invalidate() { stale_ = true; }
 
-    /// Keeps its people for as long as it is held.
-    std::shared_ptr<const Matcher> matcher() const { return follower_->matcher(); }
+    /// The same until the next refresh(), and another object whenever anything changed.
+    const Matcher &matcher() const { return *matcher_; }
     std::size_t people() const;
 
   private:
     std::unique_ptr<GalleryFollower> follower_;
+    std::shared_ptr<const Matcher> matcher_;
     bool stale_ = false;
 };
 

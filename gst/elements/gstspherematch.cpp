@@ -147,7 +147,7 @@ static void tell_application(GstSphereFilter *filter, GstBuffer *buffer) {
 // The decision for a face by itself.
 static MatchResult match_alone(const MatchState &state, const Face &face) {
     if (face.embedding)
-        return state.session.matcher()->match(*face.embedding);
+        return state.session.matcher().match(*face.embedding);
     MatchResult match;
     match.state = FaceState::Unusable;
     match.reason = face.reason != FaceReason::None ? face.reason : FaceReason::NotEmbedded;
@@ -159,7 +159,7 @@ static MatchResult match_track(MatchState &state, const Face &face, guint vote_w
     MatchedTrack &track = state.tracks[*face.track_id];
     track.last_frame = state.frame_number;
     if (face.embedding && !track.votes.has(*face.embedding))
-        track.votes.add(*face.embedding, state.session.matcher()->match(*face.embedding),
+        track.votes.add(*face.embedding, state.session.matcher().match(*face.embedding),
                         face.quality ? face.quality->score : kUnassessedQuality,
                         state.frame_number);
     track.votes.expire(state.frame_number, vote_window);
@@ -217,18 +217,16 @@ static void forget_tracks(MatchState &state) {
 }
 
 static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
-    const std::int64_t version = state.session.matcher().snapshot().version;
-    const bool changed = state.settings_changed.exchange(false);
-    if (changed)
+    if (state.settings_changed.exchange(false))
         state.session.invalidate();
+    const Matcher *before = &state.session.matcher();
     if (const Result<void> fresh = state.session.refresh(settings_of(state)); !fresh) {
         filter->stats->add_error();
         if (state.log_fault())
             GST_WARNING_OBJECT(filter, "gallery not reloaded, the people of before stay: %s",
                                fresh.error().message.c_str());
-        return;
     }
-    if (changed || version != state.session.matcher().snapshot().version)
+    if (before != &state.session.matcher()) // other people, or another judgement of them
         for (auto &[id, track] : state.tracks)
             track.votes.rematch(state.session.matcher());
 }
