@@ -35,7 +35,7 @@ bool SceneCut::next(const GstVideoFrame *frame) {
             data + stride * ((2 * y + 1) * height / (2 * kRows * kSamples));
         for (int x = 0; x < kColumns * kSamples; ++x) {
             const int column = (2 * x + 1) * width / (2 * kColumns * kSamples);
-            grid[static_cast<std::size_t>(y / kSamples * kColumns + x / kSamples)] +=
+            grid[static_cast<std::size_t>(y / kSamples) * kColumns + x / kSamples] +=
                 row[column * step] / float{kSamples * kSamples};
         }
     }

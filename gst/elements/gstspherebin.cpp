@@ -112,33 +112,42 @@ static void add_ghost_pad(GstElement *bin, GstElement *child, const char *name) 
     gst_object_unref(target);
 }
 
+// Adds `element` behind `previous`; returns the one that is last then.
+static GstElement *append_child(GstSphereBin *self, GstElement *previous, GstElement *element) {
+    if (element == nullptr) // not in the registry: the bin says so by having no such child
+        return previous;
+    gst_bin_add(GST_BIN(self), element);
+    if (previous != nullptr && gst_element_link(previous, element) == FALSE)
+        GST_ERROR_OBJECT(self, "%s and %s do not link", GST_OBJECT_NAME(previous),
+                         GST_OBJECT_NAME(element));
+    return element;
+}
+
+static GstElement *make_child(GstSphereBin *self, const sphere::gst::ProxiedChild &child) {
+    GstElement *element = gst_element_factory_make(child.factory, child.name);
+    if (element == nullptr)
+        return nullptr;
+    for (const auto &own : kDefaults)
+        if (g_str_equal(child.name, own.child))
+            g_object_set(element, own.property, own.value, nullptr);
+    if (g_str_equal(child.name, "match"))
+        g_signal_connect(element, "match", G_CALLBACK(forward_match), self);
+    return element;
+}
+
 static void gst_sphere_bin_init(GstSphereBin *self) {
-    GstElement *previous = nullptr, *first = nullptr;
-    const auto append = [&](GstElement *element) {
-        if (element == nullptr)
-            return;
-        gst_bin_add(GST_BIN(self), element);
-        if (previous != nullptr && gst_element_link(previous, element) == FALSE)
-            GST_ERROR_OBJECT(self, "the children do not link");
-        previous = element;
-        if (first == nullptr)
-            first = element;
-    };
+    GstElement *first = nullptr, *last = nullptr;
     for (const auto &child : kChildren) {
-        GstElement *element = gst_element_factory_make(child.factory, child.name);
-        for (const auto &own : kDefaults)
-            if (element != nullptr && g_str_equal(child.name, own.child))
-                g_object_set(element, own.property, own.value, nullptr);
-        if (element != nullptr && g_str_equal(child.name, "match"))
-            g_signal_connect(element, "match", G_CALLBACK(forward_match), self);
-        append(element);
+        last = append_child(self, last, make_child(self, child));
+        if (first == nullptr)
+            first = last;
         if (g_str_equal(child.name, "track"))
-            append(make_queue());
+            last = append_child(self, last, make_queue());
     }
     if (first == nullptr)
         return;
     add_ghost_pad(GST_ELEMENT(self), first, "sink");
-    add_ghost_pad(GST_ELEMENT(self), previous, "src");
+    add_ghost_pad(GST_ELEMENT(self), last, "src");
 }
 
 static void gst_sphere_bin_class_init(GstSphereBinClass *klass) {

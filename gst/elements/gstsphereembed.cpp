@@ -187,7 +187,7 @@ static void gather_crops(GstSphereFilter *filter, EmbedState &state, const Embed
     for (guint i = 0; i < n; ++i) {
         const GstSphereFace *face = gst_sphere_face_meta_peek_face(meta, i);
         if (gst_sphere_face_get_carried(face)) {
-            filter->stats->add_skipped();
+            filter->stats->add_skipped_for("skipped-carried");
             continue;
         }
         std::shared_ptr<const Image> crop = sphere::gst::crop_of(face);
@@ -203,7 +203,7 @@ static void gather_crops(GstSphereFilter *filter, EmbedState &state, const Embed
             continue;
         }
         if (tracks && take_from_track(state, embedder, *tracks, meta, i)) {
-            filter->stats->add_skipped();
+            filter->stats->add_skipped_for("skipped-tracked");
             continue;
         }
         state.pointers.push_back(crop.get());

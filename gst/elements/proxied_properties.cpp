@@ -102,7 +102,9 @@ install_proxied_properties(GObjectClass *klass, guint first,
     std::vector<ProxiedProperty> proxied;
     for (const Source &source : sources) {
         const std::string property = source.spec->name, child = source.child->name;
-        const std::string name = uses[property] > 1 ? child + "-" + property : property;
+        std::string name = property;
+        if (uses[property] > 1)
+            name.insert(0, child + '-');
         std::optional<guint> value;
         for (const ProxiedDefault &own : defaults)
             if (child == own.child && property == own.property)
