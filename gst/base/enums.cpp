@@ -63,6 +63,12 @@ GType gst_sphere_index_get_type(void) {
     static const GEnumValue values[] = {
         {GST_SPHERE_INDEX_AUTO, "By the gallery's size", "auto"},
         {GST_SPHERE_INDEX_EXACT, "Scan of all rows", "exact"},
+        {GST_SPHERE_INDEX_EXACT_BF16, "The same answers from a scan of 2 bytes a value",
+         "exact-bf16"},
+        {GST_SPHERE_INDEX_EXACT_INT8, "The same answers from a scan of 1 byte a value",
+         "exact-int8"},
+        {GST_SPHERE_INDEX_HNSW, "A graph of neighbours, approximate (hnswlib)", "hnsw"},
+        {GST_SPHERE_INDEX_FAISS, "Faiss, flat", "faiss"},
         {0, nullptr, nullptr},
     };
     return register_enum(&once, "GstSphereIndex", values);

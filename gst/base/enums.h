@@ -39,6 +39,10 @@ typedef enum {
 typedef enum {
     GST_SPHERE_INDEX_AUTO,
     GST_SPHERE_INDEX_EXACT,
+    GST_SPHERE_INDEX_EXACT_BF16,
+    GST_SPHERE_INDEX_EXACT_INT8,
+    GST_SPHERE_INDEX_HNSW,
+    GST_SPHERE_INDEX_FAISS,
 } GstSphereIndex;
 
 typedef enum {
