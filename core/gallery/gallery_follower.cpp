@@ -6,13 +6,16 @@
 #include "core/gallery/index_file.h"
 
 #include <algorithm>
+#include <string_view>
 #include <unistd.h>
+#include <unordered_map>
 
 namespace sphere {
 namespace {
 
 constexpr std::size_t kFewFaces = 1000; ///< not worth a file
 constexpr std::chrono::seconds kSaveInterval{60};
+constexpr std::chrono::seconds kRetryInterval{60}; ///< after an index could not be made
 /// A file is written again when this part of its faces changed (1/n), or when it was removed.
 constexpr std::size_t kSavedPart = 20;
 
@@ -20,6 +23,22 @@ std::vector<std::string> kinds_to_try(const std::string &kind) {
     if (kind != "auto")
         return {kind};
     return {"hnsw", "exact-int8", "exact"};
+}
+
+/// Whether everybody in `snapshot` is in the store under the same label: a gallery that was put
+/// back from a copy and changed may have come to the same version again.
+bool same_people(Store &store, const GallerySnapshot &snapshot) {
+    const auto people = store.list_people();
+    if (!people)
+        return false;
+    std::unordered_map<std::string_view, std::string_view> labels;
+    for (const Person &person : *people)
+        labels.emplace(person.id, person.label);
+    return std::all_of(snapshot.faces.begin(), snapshot.faces.end(),
+                       [&labels](const EnrolledFace &face) {
+                           const auto found = labels.find(face.person_id);
+                           return found != labels.end() && found->second == face.label;
+                       });
 }
 
 void forget_file(const std::string &gallery, const std::string &kind) {
@@ -52,8 +71,9 @@ GalleryFollower::~GalleryFollower() {
     wake_.notify_all();
     if (worker_.joinable())
         worker_.join();
-    if (rebuilder_.joinable())
-        rebuilder_.join();
+    for (std::thread *thread : {&rebuilder_, &saver_})
+        if (thread->joinable())
+            thread->join();
 }
 
 std::shared_ptr<const Matcher> GalleryFollower::matcher() const {
@@ -110,7 +130,7 @@ Result<void> GalleryFollower::set_resolve(ResolveOptions resolve) {
 }
 
 /// What serves from now on, under the options of now.
-Result<void> GalleryFollower::publish(Gallery gallery) {
+Result<void> GalleryFollower::publish(const Gallery &gallery) {
     for (;;) {
         ResolveOptions resolve;
         int resolves = 0;
@@ -165,9 +185,16 @@ Result<GalleryFollower::Gallery> GalleryFollower::from_index_file() {
         if (options->metric != file->metric)
             continue;
         const bool current = file->snapshot.version == *version;
+        if (current && !same_people(*store_, file->snapshot)) {
+            log(LogLevel::Warning, "index file " + index_file_path(*file_, kind) +
+                                       " is of another gallery of the same version");
+            forget_file(*file_, kind);
+            continue;
+        }
         auto gallery = MatchedGallery::open(std::move(*file), options->gallery());
         if (!gallery || current) {
-            saved_version_ = *version;
+            if (gallery.ok())
+                saved_version_ = *version;
             return gallery;
         }
         log(LogLevel::Info, "index file " + index_file_path(*file_, kind) +
@@ -182,7 +209,7 @@ Result<GalleryFollower::Gallery> GalleryFollower::from_index_file() {
 
 Result<void> GalleryFollower::load_first() {
     if (auto gallery = from_index_file(); gallery.ok())
-        return publish(std::move(*gallery));
+        return publish(*gallery);
     auto snapshot = store_->load();
     if (!snapshot)
         return std::move(snapshot).error();
@@ -192,7 +219,7 @@ Result<void> GalleryFollower::load_first() {
     auto gallery = MatchedGallery::build(std::move(*snapshot), options->gallery());
     if (!gallery)
         return std::move(gallery).error();
-    return publish(std::move(*gallery));
+    return publish(*gallery);
 }
 
 void GalleryFollower::run() {
@@ -209,7 +236,7 @@ void GalleryFollower::run() {
         if (!done)
             note(done.error());
         lock.lock();
-        busy_ = rebuilding_;
+        busy_ = rebuilding_ || saving_;
         if (!stop_ && !rebuilt_ready_)
             wake_.wait_for(lock, settings_.interval);
     }
@@ -219,7 +246,8 @@ Result<void> GalleryFollower::step() {
     SPHERE_TRY(finish_rebuild());
     SPHERE_TRY(follow());
     const auto current = matcher()->gallery();
-    if (!rebuilding_ && current->wants_rebuild())
+    if (!rebuilding_ && current->wants_rebuild() &&
+        std::chrono::steady_clock::now() >= next_rebuild_)
         start_rebuild(current);
     save_if_due();
     return {};
@@ -245,7 +273,7 @@ Result<void> GalleryFollower::follow() {
             const std::lock_guard lock(mutex_);
             other_options_ = false;
         }
-        return publish(std::move(*gallery));
+        return publish(*gallery);
     }
     if (!reload)
         return {};
@@ -266,7 +294,7 @@ Result<void> GalleryFollower::follow() {
                        : MatchedGallery::build(std::move(*snapshot), options->gallery());
     if (!gallery)
         return std::move(gallery).error();
-    return publish(std::move(*gallery));
+    return publish(*gallery);
 }
 
 void GalleryFollower::start_rebuild(const Gallery &current) {
@@ -301,8 +329,10 @@ Result<void> GalleryFollower::finish_rebuild() {
         rebuilt_ready_ = false;
     }
     rebuilding_ = false;
-    if (!made->ok())
+    if (!made->ok()) {
+        next_rebuild_ = std::chrono::steady_clock::now() + kRetryInterval;
         return made->error();
+    }
     Gallery gallery = std::move(made->value());
     if (gallery->snapshot().version < matcher()->snapshot().version) {
         auto snapshot = store_->load();
@@ -313,35 +343,53 @@ Result<void> GalleryFollower::finish_rebuild() {
             return std::move(updated).error();
         gallery = std::move(*updated);
     }
-    return publish(std::move(gallery));
+    return publish(gallery);
 }
 
 void GalleryFollower::save_if_due() {
     const auto gallery = matcher()->gallery();
     const GallerySnapshot &snapshot = gallery->snapshot();
-    if (!file_ || snapshot.faces.size() < kFewFaces || snapshot.version == saved_version_ ||
-        rebuilding_ || !gallery->can_be_saved())
+    {
+        const std::lock_guard lock(mutex_);
+        if (saving_ || snapshot.version == saved_version_)
+            return;
+    }
+    if (!file_ || snapshot.faces.size() < kFewFaces || rebuilding_ || !gallery->can_be_saved())
         return;
-    const auto now = std::chrono::steady_clock::now();
     const bool there = access(index_file_path(*file_, gallery->file().kind).c_str(), F_OK) == 0;
     const std::size_t changed = gallery->changed() >= saved_changed_
                                     ? gallery->changed() - saved_changed_
                                     : snapshot.faces.size();
-    if (there && (now < next_save_ || changed * kSavedPart < snapshot.faces.size()))
+    if (there && (std::chrono::steady_clock::now() < next_save_ ||
+                  changed * kSavedPart < snapshot.faces.size()))
         return;
-    if (const auto written = write_index_file(*file_, gallery->file()); !written) {
-        log(LogLevel::Warning, written.error().message + ": the next start takes longer");
-        saved_version_ = snapshot.version; // not once more for the same
-        return;
-    }
-    // Somebody may have been removed while it was written.
-    const auto version = store_->version();
-    if (!version || *version != snapshot.version)
-        forget_file(*file_, gallery->file().kind);
-    else
-        saved_version_ = snapshot.version;
     saved_changed_ = gallery->changed();
-    next_save_ = now + kSaveInterval;
+    next_save_ = std::chrono::steady_clock::now() + kSaveInterval;
+    if (saver_.joinable())
+        saver_.join();
+    const std::lock_guard lock(mutex_);
+    try {
+        saver_ = std::thread([this, gallery] { save(*gallery); });
+        saving_ = true;
+    } catch (const std::system_error &) { // next time then
+    }
+}
+
+/// In a thread of its own: some gigabytes may take a while, and changes are not to wait.
+void GalleryFollower::save(const MatchedGallery &gallery) {
+    const std::int64_t version = gallery.snapshot().version;
+    const auto written = write_index_file(*file_, gallery.file());
+    // Somebody may have been removed while it was written.
+    const auto now = store_->version();
+    const bool current = now.ok() && *now == version;
+    if (written.ok() && !current)
+        forget_file(*file_, gallery.file().kind);
+    if (!written.ok())
+        log(LogLevel::Warning, written.error().message + ": the next start takes longer");
+    const std::lock_guard lock(mutex_);
+    saving_ = false;
+    if (current)
+        saved_version_ = version; // where it failed, too: not once more for the same
 }
 
 } // namespace sphere

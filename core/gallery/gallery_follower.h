@@ -62,7 +62,7 @@ class GalleryFollower {
     Result<void> load_first();
     Result<Gallery> from_index_file();
     Result<Gallery> from_store(const MatchOptions &options);
-    Result<void> publish(Gallery gallery);
+    Result<void> publish(const Gallery &gallery);
     Result<MatchOptions> resolve(const std::optional<EmbeddingStamp> &stamp) const;
     void run();
     Result<void> step();
@@ -70,6 +70,7 @@ class GalleryFollower {
     void start_rebuild(const Gallery &current);
     Result<void> finish_rebuild();
     void save_if_due();
+    void save(const MatchedGallery &gallery);
     void note(const Error &error);
 
     mutable std::mutex mutex_; ///< guards settings_, matcher_, error_, stop_, other_options_
@@ -91,7 +92,10 @@ class GalleryFollower {
     bool rebuilding_ = false;
     bool rebuilt_ready_ = false; ///< guarded by mutex_, as is what it made
     std::optional<Result<Gallery>> rebuilt_;
-    std::int64_t saved_version_ = -1;
+    std::chrono::steady_clock::time_point next_rebuild_{};
+    std::thread saver_;
+    bool saving_ = false;             ///< guarded by mutex_
+    std::int64_t saved_version_ = -1; ///< guarded by mutex_
     std::size_t saved_changed_ = 0;
     std::chrono::steady_clock::time_point next_save_{};
 };
