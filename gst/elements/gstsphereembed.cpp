@@ -15,10 +15,12 @@
 #include "core/face/embedder.h"
 #include "gst/base/enums.h"
 #include "gst/base/face_convert.h"
+#include "gst/base/live.h"
 #include "gst/base/model_properties.h"
 #include "gst/base/spherefilter.h"
 #include "gst/base/tracks_object.h"
 #include "gst/elements/elements.h"
+#include "gst/elements/load_gauge.h"
 #include "gst/elements/template_query.h"
 
 #define GST_CAT_DEFAULT gst_sphere_debug
@@ -53,6 +55,9 @@ struct EmbedState {
     std::vector<guint> face_indices;
     guint64 frame_number = 0;
     sphere::gst::EmbedPolicy policy;
+    sphere::gst::LoadGauge load;
+    std::optional<bool> live; ///< asked once a stream
+    bool behind = false;      ///< this frame came too late for work that can wait
     sphere::gst::OncePerSecond log_fault;
     bool warned_of_template = false;
 };
@@ -108,6 +113,8 @@ static Result<void> gst_sphere_embed_open(GstSphereFilter *filter) {
         return std::move(embedder).error();
     state.warned_of_template = false;
     state.frame_number = 0;
+    state.load.restart();
+    state.live.reset();
     const std::lock_guard lock(state.mutex);
     state.embedder = std::move(*embedder);
     return {};
@@ -151,19 +158,38 @@ static float quality_of(const GstSphereFace *face) {
     return static_cast<float>(quality);
 }
 
-// True where the face's track has an embedding that will do: the face takes it.
-static bool take_from_track(EmbedState &state, const Embedder &embedder,
-                            const sphere::gst::TrackStore &tracks, GstSphereFaceMeta *meta,
-                            guint i) {
+// Where a live stream falls behind, embeddings are the first work to be left: tracks keep the
+// one they have, and those without get theirs one a frame.
+static bool is_behind(GstSphereFilter *filter, EmbedState &state, GstBuffer *buffer) {
+    auto *base = GST_BASE_TRANSFORM(filter);
+    if (!state.live)
+        state.live = sphere::gst::source_is_live(base);
+    if (!*state.live)
+        return false;
+    const auto lateness = sphere::gst::lateness_of(base, buffer);
+    return lateness && state.load.is_behind(*lateness);
+}
+
+// True where a tracked face needs no inference now: it takes its track's embedding, or waits.
+static bool is_spared(GstSphereFilter *filter, EmbedState &state, const Embedder &embedder,
+                      const sphere::gst::TrackStore &tracks, GstSphereFaceMeta *meta, guint i) {
     const GstSphereFace *face = gst_sphere_face_meta_peek_face(meta, i);
     const gint64 track = gst_sphere_face_get_track_id(face);
+    if (track < 0)
+        return false;
     const EmbeddingStamp &stamp = *embedder.stamp();
-    if (track < 0 || tracks.wants_embedding(track, stamp, quality_of(face), state.frame_number,
-                                            state.policy))
+    const bool wanted = tracks.wants_embedding(track, stamp, quality_of(face),
+                                               state.frame_number, state.policy);
+    if (wanted && !state.behind)
         return false;
     const auto embedding = tracks.embedding(track, stamp);
-    if (!embedding)
+    if (!embedding && (!state.behind || state.pointers.empty()))
         return false;
+    filter->stats->add_skipped_for(wanted ? "skipped-load" : "skipped-tracked");
+    if (!embedding) {
+        mark_not_embedded(filter, meta, i, GST_SPHERE_FACE_REASON_NOT_EMBEDDED);
+        return true;
+    }
     GstSphereFace *target = gst_sphere_face_copy(face);
     sphere::gst::set_embedding(target, *embedding);
     gst_sphere_face_meta_set_face(meta, i, target);
@@ -202,10 +228,8 @@ static void gather_crops(GstSphereFilter *filter, EmbedState &state, const Embed
             filter->stats->add_skipped();
             continue;
         }
-        if (tracks && take_from_track(state, embedder, *tracks, meta, i)) {
-            filter->stats->add_skipped_for("skipped-tracked");
+        if (tracks && is_spared(filter, state, embedder, *tracks, meta, i))
             continue;
-        }
         state.pointers.push_back(crop.get());
         state.crops.push_back(std::move(crop));
         state.face_indices.push_back(i);
@@ -251,6 +275,7 @@ static GstFlowReturn gst_sphere_embed_process(GstSphereFilter *filter, GstBuffer
         state.policy.interval = state.reembed_interval;
         embedder = state.embedder;
     }
+    state.behind = is_behind(filter, state, buffer);
     gather_crops(filter, state, *embedder, meta);
     if (!state.pointers.empty()) {
         EmbedTiming timing;

@@ -264,6 +264,66 @@ TEST(Track, TheStoreTravelsWithTheBuffersAndTheirCopies) {
     g_object_unref(object);
 }
 
+guint64 stat_of(GstHarness *harness, const char *factory, const char *name) {
+    GstElement *element = gst_harness_find_element(harness, factory);
+    GstStructure *stats = nullptr;
+    g_object_get(element, "stats", &stats, nullptr);
+    guint64 value = 0;
+    gst_structure_get_uint64(stats, name, &value);
+    gst_structure_free(stats);
+    gst_object_unref(element);
+    return value;
+}
+
+TEST(TrackedRoad, EmbedsNewFacesAndThenTakesTheTracksEmbedding) {
+    const Harness harness(gst_harness_new_parse(
+        "spheredetect model=fake-detect ! spheretrack ! spherealign ! sphereembed "
+        "model=fake-embed reembed-interval=20"));
+    gst_harness_set_src_caps_str(harness.get(), caps_of("BGR", {96, 96}).c_str());
+    std::vector<float> first;
+    for (int i = 0; i < 60; ++i) {
+        GstBuffer *out = gst_harness_push_and_pull(
+            harness.get(), make_frame("BGR", {96, 96}, 0, static_cast<guint64>(i) * kStep));
+        const auto values = embedding_of(out);
+        if (i == 0)
+            first = values;
+        EXPECT_EQ(values, first) << "frame " << i;
+        gst_buffer_unref(out);
+    }
+    EXPECT_FALSE(first.empty());
+    // New; twice more soon, since nobody knows it; then by the interval.
+    EXPECT_LE(stat_of(harness.get(), "sphereembed", "faces"), 5U);
+    EXPECT_GE(stat_of(harness.get(), "sphereembed", "faces"), 4U);
+    EXPECT_GE(stat_of(harness.get(), "sphereembed", "skipped-tracked"), 55U);
+}
+
+TEST(TrackedRoad, ALiveStreamThatFallsBehindKeepsTheEmbeddingItHas) {
+    const Harness harness(gst_harness_new_parse(
+        "spheredetect model=fake-detect ! spheretrack ! spherealign ! sphereembed "
+        "model=fake-embed reembed-interval=1"));
+    gst_harness_use_testclock(harness.get());
+    gst_harness_set_src_caps_str(harness.get(), caps_of("BGR", {96, 96}).c_str());
+    const auto push = [&](int i, GstClockTime late) {
+        const GstClockTime pts = static_cast<guint64>(i) * kStep;
+        gst_harness_set_time(harness.get(), pts + late);
+        GstBuffer *out =
+            gst_harness_push_and_pull(harness.get(), make_frame("BGR", {96, 96}, 0, pts));
+        EXPECT_EQ(embedding_of(out).size(), 128U) << "frame " << i;
+        gst_buffer_unref(out);
+    };
+    // The source's own latency is no load.
+    for (int i = 0; i < 10; ++i)
+        push(i, 300 * GST_MSECOND);
+    EXPECT_EQ(stat_of(harness.get(), "sphereembed", "faces"), 10U);
+    for (int i = 10; i < 20; ++i)
+        push(i, 500 * GST_MSECOND);
+    EXPECT_EQ(stat_of(harness.get(), "sphereembed", "faces"), 10U);
+    EXPECT_EQ(stat_of(harness.get(), "sphereembed", "skipped-load"), 10U);
+    for (int i = 30; i < 35; ++i)
+        push(i, 310 * GST_MSECOND);
+    EXPECT_EQ(stat_of(harness.get(), "sphereembed", "faces"), 15U);
+}
+
 TEST(TrackStore, KeepsTheBestShotAndForgetsEndedTracks) {
     sphere::gst::TrackStore store;
     const auto small = std::make_shared<const sphere::Image>(8, 8);
