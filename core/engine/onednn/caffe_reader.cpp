@@ -150,8 +150,8 @@ class CaffeReader {
         for (const std::string &bottom : bottoms) {
             const auto found = tops_.find(bottom);
             if (found == tops_.end())
-                return corrupt("layer '" + name + "' takes '" + bottom +
-                               "', which no layer before it makes");
+                return fail(Errc::Corrupt, graph_.path, ": layer '", name, "' takes '", bottom,
+                            "', which no layer before it makes.");
             node.inputs.push_back(found->second);
         }
         if (node.inputs.empty() ||

@@ -40,7 +40,7 @@ float Node::number(const char *key, float fallback) const {
 
 std::string Node::text(const char *key, std::string fallback) const {
     const auto found = texts.find(key);
-    return found == texts.end() ? std::move(fallback) : found->second;
+    return found == texts.end() ? fallback : found->second;
 }
 
 int Graph::add_value(std::string name) {

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::int64_t kBlock = 16;         ///< channels
 constexpr std::int64_t kWinogradLeast = 32; ///< channels below which the transforms cost more
-constexpr std::int64_t kFewPixels = 100;    ///< tiles of 4x4 waste too much of a plane of 7x6
+constexpr std::int64_t kFewPixels =
+    200; ///< of a batch: the larger weights of 4x4 tiles cost more time
 
 bool contains(const char *text, std::string_view part) {
     return std::string_view(text).find(part) != std::string_view::npos;
