@@ -28,9 +28,9 @@ std::int64_t Node::integer(const char *key, std::int64_t fallback) const {
     return found == ints.end() || found->second.empty() ? fallback : found->second[0];
 }
 
-Dims Node::list(const char *key, Dims fallback) const {
+Dims Node::list(const char *key, const Dims &fallback) const {
     const auto found = ints.find(key);
-    return found == ints.end() ? std::move(fallback) : found->second;
+    return found == ints.end() ? fallback : found->second;
 }
 
 float Node::number(const char *key, float fallback) const {
@@ -38,7 +38,7 @@ float Node::number(const char *key, float fallback) const {
     return found == floats.end() ? fallback : found->second;
 }
 
-std::string Node::text(const char *key, std::string fallback) const {
+std::string Node::text(const char *key, const std::string &fallback) const {
     const auto found = texts.find(key);
     return found == texts.end() ? fallback : found->second;
 }

@@ -64,9 +64,9 @@ struct Node {
     int addend = -1;          ///< value of PostOp::Kind::Sum; of a PRelu: added to its result
 
     std::int64_t integer(const char *key, std::int64_t fallback) const;
-    Dims list(const char *key, Dims fallback) const;
+    Dims list(const char *key, const Dims &fallback) const;
     float number(const char *key, float fallback) const;
-    std::string text(const char *key, std::string fallback) const;
+    std::string text(const char *key, const std::string &fallback) const;
     bool has_input(std::size_t i) const { return i < inputs.size() && inputs[i] >= 0; }
 };
 
