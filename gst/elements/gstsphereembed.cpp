@@ -22,6 +22,7 @@
 #include "gst/elements/elements.h"
 #include "gst/elements/load_gauge.h"
 #include "gst/elements/template_query.h"
+#include "gst/elements/tracked_embedding.h"
 
 #define GST_CAT_DEFAULT gst_sphere_debug
 
@@ -152,14 +153,6 @@ static bool crop_fits(GstSphereFilter *filter, EmbedState &state, const AlignTem
     return false;
 }
 
-static float quality_of(const GstSphereFace *face) {
-    gdouble quality = 0;
-    gst_sphere_face_get_quality(face, &quality, nullptr, nullptr, nullptr);
-    return static_cast<float>(quality);
-}
-
-// Where a live stream falls behind, embeddings are the first work to be left: tracks keep the
-// one they have, and those without get theirs one a frame.
 static bool is_behind(GstSphereFilter *filter, EmbedState &state, GstBuffer *buffer) {
     auto *base = GST_BASE_TRANSFORM(filter);
     if (!state.live)
@@ -171,36 +164,27 @@ static bool is_behind(GstSphereFilter *filter, EmbedState &state, GstBuffer *buf
 }
 
 // True where a tracked face needs no inference now: it takes its track's embedding, or waits.
-static bool is_spared(GstSphereFilter *filter, EmbedState &state, const Embedder &embedder,
-                      const sphere::gst::TrackStore &tracks, GstSphereFaceMeta *meta, guint i) {
-    const GstSphereFace *face = gst_sphere_face_meta_peek_face(meta, i);
-    const gint64 track = gst_sphere_face_get_track_id(face);
-    if (track < 0)
+static bool is_spared(GstSphereFilter *filter, const EmbedState &state,
+                      const EmbeddingStamp &stamp, const sphere::gst::TrackStore &tracks,
+                      GstSphereFaceMeta *meta, guint i) {
+    using sphere::gst::TrackedAnswer;
+    const sphere::gst::TrackedQuestion question{state.frame_number, state.policy, state.behind,
+                                                state.pointers.empty()};
+    const TrackedAnswer answer = sphere::gst::ask_track(tracks, stamp, question, meta, i);
+    if (answer == TrackedAnswer::Embed)
         return false;
-    const EmbeddingStamp &stamp = *embedder.stamp();
-    const bool wanted = tracks.wants_embedding(track, stamp, quality_of(face),
-                                               state.frame_number, state.policy);
-    if (wanted && !state.behind)
-        return false;
-    const auto embedding = tracks.embedding(track, stamp);
-    if (!embedding && (!state.behind || state.pointers.empty()))
-        return false;
-    filter->stats->add_skipped_for(wanted ? "skipped-load" : "skipped-tracked");
-    if (!embedding) {
+    filter->stats->add_skipped_for(answer == TrackedAnswer::Taken ? "skipped-tracked"
+                                                                  : "skipped-load");
+    if (answer == TrackedAnswer::Wait)
         mark_not_embedded(filter, meta, i, GST_SPHERE_FACE_REASON_NOT_EMBEDDED);
-        return true;
-    }
-    GstSphereFace *target = gst_sphere_face_copy(face);
-    sphere::gst::set_embedding(target, *embedding);
-    gst_sphere_face_meta_set_face(meta, i, target);
-    gst_sphere_face_free(target);
     return true;
 }
 
 static void keep_for_track(const EmbedState &state, sphere::gst::TrackStore &tracks,
                            const GstSphereFace *face, const Embedding &embedding) {
     if (const gint64 track = gst_sphere_face_get_track_id(face); track >= 0)
-        tracks.set_embedding(track, embedding, quality_of(face), state.frame_number);
+        tracks.set_embedding(track, embedding, sphere::gst::quality_of(face),
+                             state.frame_number);
 }
 
 static void gather_crops(GstSphereFilter *filter, EmbedState &state, const Embedder &embedder,
@@ -228,7 +212,7 @@ static void gather_crops(GstSphereFilter *filter, EmbedState &state, const Embed
             filter->stats->add_skipped();
             continue;
         }
-        if (tracks && is_spared(filter, state, embedder, *tracks, meta, i))
+        if (tracks && is_spared(filter, state, *embedder.stamp(), *tracks, meta, i))
             continue;
         state.pointers.push_back(crop.get());
         state.crops.push_back(std::move(crop));

@@ -243,6 +243,19 @@ class BinTest(unittest.TestCase):
         frames = support.probe(self.path("list.m3u8"), "stream=nb_read_frames", "-count_frames")
         self.assertEqual(int(frames["streams"][0]["nb_read_frames"]), 78)
 
+    def test_two_streams_in_one_pipeline(self):
+        records = [self.path("a.jsonl"), self.path("b.jsonl")]
+        run_pipeline(" ".join(f"filesrc location={self.clip} ! decodebin ! {self.bin} ! "
+                              f"spherepublish location={record} ! fakesink" for record in records))
+        for record in records:
+            tracks = [[face["track"] for face in frame["faces"]] for frame in support.read_records(record)]
+            self.assertEqual(tracks, [[1]] * 78)
+
+    def test_live_source(self):
+        stats = run_pipeline(f"videotestsrc is-live=true num-buffers=50 ! video/x-raw,width=320,height=240,"
+                             f"framerate=25/1 ! {self.bin} ! fakesink sync=true")
+        self.assertEqual(count(stats["match"], "frames"), 50)
+
     def test_children_and_properties(self):
         element = Gst.ElementFactory.make("spherebin", None)
         for name in ("detect", "track", "align", "embed", "match"):
