@@ -26,11 +26,20 @@ constexpr LevelName kLevelNames[] = {
 };
 
 #if defined(__x86_64__)
+// Leaf 1, ECX: bit 29 (Intel SDM, CPUID). Clang 14 does not know it by name.
+bool has_f16c() {
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & (1U << 29)) != 0;
+}
+
 // __builtin_cpu_supports looks at XCR0 too: what the operating system does not save is absent.
 CpuLevel detect_level() {
     __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") != 0 &&
-                      __builtin_cpu_supports("fma") != 0 && __builtin_cpu_supports("f16c") != 0;
+    const bool avx2 =
+        __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && has_f16c();
     if (!avx2)
         return CpuLevel::Scalar;
     const bool avx512 =

@@ -43,9 +43,15 @@ float node_distance(const Node &a, const Node &b, const PairDistance &pair) {
     return a.half_square + b.half_square - pair.dot(a.row, b.row, pair.n);
 }
 
+/// hnswlib does not align what it keeps of a node.
+Node node_at(const void *place) {
+    Node node;
+    std::memcpy(&node, place, sizeof node);
+    return node;
+}
+
 float distance_for_hnswlib(const void *a, const void *b, const void *pair) {
-    return node_distance(*static_cast<const Node *>(a), *static_cast<const Node *>(b),
-                         *static_cast<const PairDistance *>(pair));
+    return node_distance(node_at(a), node_at(b), *static_cast<const PairDistance *>(pair));
 }
 
 class NodeSpace final : public hnswlib::SpaceInterface<float> {
@@ -91,9 +97,7 @@ class HnswFinder final : public CandidateFinder {
         bool operator>(const Step &other) const { return distance > other.distance; }
     };
     Node node_of_row(std::size_t row) const;
-    const Node &node(std::uint32_t id) const {
-        return *reinterpret_cast<const Node *>(graph_.getDataByInternalId(id));
-    }
+    Node node(std::uint32_t id) const { return node_at(graph_.getDataByInternalId(id)); }
     Step descend(const Node &query) const;
     std::vector<std::uint32_t> walk(const Node &query, std::size_t k) const;
 
@@ -197,7 +201,7 @@ std::vector<std::uint32_t> HnswFinder::walk(const Node &query, std::size_t k) co
         std::size_t count = 0;
         const std::size_t links = std::min<std::size_t>(graph_.getListCount(list), 2 * kLinks);
         for (std::size_t i = 1; i <= links; ++i)
-            __builtin_prefetch(&node(list[i]));
+            __builtin_prefetch(graph_.getDataByInternalId(list[i]));
         for (std::size_t i = 1; i <= links; ++i)
             if (!seen(list[i])) {
                 fresh[count++] = list[i];
@@ -221,6 +225,7 @@ std::vector<std::uint32_t> HnswFinder::walk(const Node &query, std::size_t k) co
     std::sort(best.begin(), best.end());
     best.resize(std::min(best.size(), k + k / 2)); // the graph's order is that of bfloat16
     std::vector<std::uint32_t> found;
+    found.reserve(best.size());
     for (const Step &step : best)
         found.push_back(static_cast<std::uint32_t>(graph_.getExternalLabel(step.node)));
     return found;

@@ -63,7 +63,7 @@ class Batch {
     Result<void> flush() {
         if (ids_.empty())
             return {};
-        const auto added = index_.add(ids_, {values_.data(), ids_.size() * dims_});
+        auto added = index_.add(ids_, {values_.data(), ids_.size() * dims_});
         ids_.clear();
         values_.clear();
         return added;
