@@ -46,6 +46,11 @@ constexpr float kDefaultMargin = 0.25F;
 constexpr guint kDefaultCells = 6;
 constexpr guint kDefaultHoldMs = 1000;
 constexpr guint64 kForgetFrames = 300;
+// A face that was not found may have gone any way: its area grows on each side by this share of
+// its size a second (a head that turns to run picks up some four heads a second), up to a
+// limit.
+constexpr double kGrowthPerS = 2.5;
+constexpr double kMostGrowth = 0.5;
 
 /// Whose faces are covered.
 struct Selection {
@@ -102,7 +107,8 @@ struct RedactSettings {
 
 struct SeenFace {
     RedactArea area;
-    guint64 frame = 0;
+    guint64 seen_ns = 0;
+    guint64 frame = 0; ///< in which it was last needed
 };
 
 struct RedactState {
@@ -117,35 +123,45 @@ struct RedactState {
     guint64 frame_number = 0;
 };
 
-RedactArea grown_area(const GstSphereFace *face, float margin) {
+RedactArea grown(const RedactArea &area, double share) {
+    return {area.x - area.width * share, area.y - area.height * share,
+            area.width * (1 + 2 * share), area.height * (1 + 2 * share)};
+}
+
+RedactArea area_of(const GstSphereFace *face, double margin) {
     RedactArea area;
     gst_sphere_face_get_box(face, &area.x, &area.y, &area.width, &area.height);
-    area.x -= area.width * margin;
-    area.y -= area.height * margin;
-    area.width *= 1 + 2 * margin;
-    area.height *= 1 + 2 * margin;
-    return area;
+    return grown(area, margin);
+}
+
+double growth_since(guint64 seen_ns, guint64 now_ns) {
+    const double age_s = now_ns > seen_ns ? static_cast<double>(now_ns - seen_ns) / 1e9 : 0;
+    return std::min(kMostGrowth, kGrowthPerS * age_s);
 }
 
 void gather_areas(RedactState &state, const RedactSettings &settings,
-                  const GstSphereFaceMeta *meta) {
+                  const GstSphereFaceMeta *meta, guint64 now_ns) {
     state.areas.clear();
     const guint n = gst_sphere_face_meta_get_n_faces(meta);
     for (guint i = 0; i < n; ++i) {
         const GstSphereFace *face = gst_sphere_face_meta_peek_face(meta, i);
-        const RedactArea area = grown_area(face, settings.margin);
+        const RedactArea area = area_of(face, settings.margin);
         const gint64 track = gst_sphere_face_get_track_id(face);
         const bool carried = gst_sphere_face_get_carried(face) != FALSE;
         if (track >= 0 && !carried)
-            state.seen[track] = {area, state.frame_number};
+            state.seen[track] = {area, now_ns, state.frame_number};
         if (!settings.selection.covers(face))
             continue;
-        state.areas.push_back(area);
-        // It may have stayed where it was as well as have gone on.
-        if (const auto seen = state.seen.find(track); carried && seen != state.seen.end()) {
-            seen->second.frame = state.frame_number;
-            state.areas.push_back(seen->second.area);
+        const auto seen = state.seen.find(track);
+        if (!carried || seen == state.seen.end()) {
+            state.areas.push_back(area);
+            continue;
         }
+        // It may have stayed where it was as well as have gone on.
+        const double growth = growth_since(seen->second.seen_ns, now_ns);
+        seen->second.frame = state.frame_number;
+        state.areas.push_back(grown(area, growth));
+        state.areas.push_back(grown(seen->second.area, growth));
     }
     std::erase_if(state.seen, [&state](const auto &item) {
         return item.second.frame + kForgetFrames < state.frame_number;
@@ -194,7 +210,7 @@ static GstFlowReturn gst_sphere_redact_process(GstSphereFilter *filter, GstBuffe
     ++state.frame_number;
     const guint64 now_ns = sphere::gst::pts_of(buffer).value_or(state.areas_ns);
     if (const GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer)) {
-        gather_areas(state, settings, meta);
+        gather_areas(state, settings, meta, now_ns);
         state.areas_ns = now_ns;
     } else if (now_ns < state.areas_ns ||
                now_ns - state.areas_ns > settings.hold_ms * GST_MSECOND) {
@@ -207,8 +223,9 @@ static GstFlowReturn gst_sphere_redact_process(GstSphereFilter *filter, GstBuffe
         sphere::gst::post_error(GST_ELEMENT_CAST(filter), frame.error());
         return GST_FLOW_ERROR;
     }
+    const double growth = growth_since(state.areas_ns, now_ns); // of areas that are held
     for (const RedactArea &area : state.areas)
-        state.redactor.redact(frame->frame(), area, settings.style);
+        state.redactor.redact(frame->frame(), grown(area, growth), settings.style);
     filter->stats->add_faces(state.areas.size());
     return GST_FLOW_OK;
 }

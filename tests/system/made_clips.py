@@ -109,6 +109,14 @@ def crossing(path, frames=110):
     }, frames, bar=lambda i: (360, 480) if 45 <= i < 58 else None)
 
 
+def runners(path, frames=45):
+    """Two people run through the picture, four heads a second; one of them up and down as well."""
+    return make_clip(path, {
+        "biden": lambda i: (600 - 14 * i, 150),
+        "obama": lambda i: (40 + 11 * i, 340 + 30 * np.sin(i / 3)),
+    }, frames)
+
+
 def enrol(gallery):
     """Enrols the four by photographs that are not pasted (rose_leslie and kit have one other each)."""
     for person, pasted in PASTED.items():
