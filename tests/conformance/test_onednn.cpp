@@ -187,15 +187,20 @@ TEST_P(Onednn, Int8IsNearOnceCalibrated) {
     options.engine = "onednn";
     options.precision = Precision::Int8;
     const auto without = make_engine(model_, options);
-    ASSERT_FALSE(without.ok());
-    EXPECT_NE(without.error().message.find("spherectl quantize"), std::string::npos)
-        << without.error().message;
-    if (without.error().code == Errc::Unsupported)
-        GTEST_SKIP() << without.error().message; // a CPU without VNNI
+    if (model_.descriptor.task == ModelTask::Embed) {
+        ASSERT_FALSE(without.ok());
+        EXPECT_TRUE(without.error().code == Errc::Unsupported || // no VNNI
+                    without.error().message.find("spherectl quantize") != std::string::npos)
+            << without.error().message;
+    } else {
+        EXPECT_TRUE(without.ok()); // in another precision
+    }
     std::vector<Tensor> inputs;
     for (const unsigned seed : {11U, 12U, 13U, 14U})
         inputs.push_back(random_input(model_.descriptor, GetParam(), 1, seed));
     const auto calibration = calibrate_int8(model_, inputs);
+    if (!calibration && calibration.error().code == Errc::Unsupported)
+        GTEST_SKIP() << calibration.error().message; // a CPU without VNNI
     ASSERT_TRUE(calibration.ok()) << calibration.error().message;
     EXPECT_GT(calibration->cosine, 0.98);
     ASSERT_TRUE(save_calibration(model_, *calibration).ok());

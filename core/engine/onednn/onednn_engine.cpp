@@ -223,8 +223,16 @@ Result<PlanSettings> int8_settings(const ResolvedModel &model) {
 // The fastest that keeps the model's accuracy: int8 where somebody has calibrated it and the
 // calibration says so, bf16 where the CPU is made for it, else fp32.
 Result<PlanSettings> settings_for(const ResolvedModel &model, Precision precision) {
-    if (precision == Precision::Int8)
-        return int8_settings(model);
+    if (precision == Precision::Int8) {
+        auto int8 = int8_settings(model);
+        if (int8 || model.descriptor.task == ModelTask::Embed ||
+            (int8.error().code != Errc::NotFound && int8.error().code != Errc::Unsupported))
+            return int8;
+        // One option serves recogniser and detector, and nothing calibrates detectors.
+        log(LogLevel::Info, "Model " + model.descriptor.name +
+                                ": has no int8 calibration; another precision is used.");
+        precision = Precision::Auto;
+    }
     PlanSettings settings;
     if (precision == Precision::Fp32)
         return settings;

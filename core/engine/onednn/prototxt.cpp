@@ -54,7 +54,7 @@ class Parser {
     Result<std::string> scalar() {
         if (!rest_.empty() && (rest_[0] == '"' || rest_[0] == '\'')) {
             const std::size_t end = rest_.find(rest_[0], 1);
-            if (end == std::string_view::npos || end > 4096)
+            if (end > 4096) // npos is
                 return error("a text without its closing quote");
             std::string found(rest_.substr(1, end - 1));
             rest_.remove_prefix(end + 1);
@@ -116,9 +116,9 @@ const TextField *find(const TextMessage &message, std::string_view key) {
 
 } // namespace
 
-std::string TextMessage::text(std::string_view key, std::string fallback) const {
+std::string TextMessage::text(std::string_view key, const std::string &fallback) const {
     const TextField *field = find(*this, key);
-    return field != nullptr ? field->value : std::move(fallback);
+    return field != nullptr ? field->value : fallback;
 }
 
 std::int64_t TextMessage::integer(std::string_view key, std::int64_t fallback) const {

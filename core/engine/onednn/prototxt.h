@@ -22,7 +22,7 @@ struct TextMessage {
     std::vector<TextField> fields;
 
     /// The first field of that name, or the fallback.
-    std::string text(std::string_view key, std::string fallback = {}) const;
+    std::string text(std::string_view key, const std::string &fallback = {}) const;
     std::int64_t integer(std::string_view key, std::int64_t fallback) const;
     double number(std::string_view key, double fallback) const;
     bool flag(std::string_view key, bool fallback) const;
