@@ -216,7 +216,7 @@ Result<void> GalleryFollower::load_first() {
     const auto options = resolve(snapshot->stamp);
     if (!options)
         return options.error();
-    auto gallery = MatchedGallery::build(std::move(*snapshot), options->gallery());
+    auto gallery = MatchedGallery::build(std::move(*snapshot), options->gallery(), true);
     if (!gallery)
         return std::move(gallery).error();
     return publish(*gallery);

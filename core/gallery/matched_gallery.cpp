@@ -117,7 +117,7 @@ Result<void> MatchedGallery::fill_means(Index &index) {
 }
 
 Result<std::shared_ptr<const MatchedGallery>>
-MatchedGallery::build(GallerySnapshot snapshot, const GalleryOptions &options) {
+MatchedGallery::build(GallerySnapshot snapshot, const GalleryOptions &options, bool at_once) {
     SPHERE_TRY(check_snapshot(snapshot));
     try {
         std::shared_ptr<MatchedGallery> gallery(new MatchedGallery);
@@ -127,6 +127,15 @@ MatchedGallery::build(GallerySnapshot snapshot, const GalleryOptions &options) {
         sort_faces(file.snapshot);
         const std::size_t rows = file.snapshot.faces.size();
         file.kind = choose_index_kind(options.index, rows);
+        if (at_once && !file.kind.starts_with("exact")) {
+            // A wrong name is said now, not when it is too late.
+            if (const auto wanted =
+                    make_index(file.kind, rows > 0 ? file.snapshot.stamp->dims : 1,
+                               options.metric, options.search);
+                !wanted)
+                return wanted.error();
+            file.kind = "exact-int8";
+        }
         file.metric = options.metric;
         for (const EnrolledFace &face : file.snapshot.faces) {
             file.norms.push_back(norm_of(face.embedding));

@@ -28,8 +28,10 @@ struct GalleryOptions {
 /// Immutable; searched from any thread.
 class MatchedGallery {
   public:
-    static Result<std::shared_ptr<const MatchedGallery>> build(GallerySnapshot snapshot,
-                                                               const GalleryOptions &options);
+    /// `at_once`: with an index that is made in no time, where the wanted one may take minutes;
+    /// wants_rebuild() says so then.
+    static Result<std::shared_ptr<const MatchedGallery>>
+    build(GallerySnapshot snapshot, const GalleryOptions &options, bool at_once = false);
     /// What an index file of these options held.
     static Result<std::shared_ptr<const MatchedGallery>> open(IndexFile file,
                                                               const GalleryOptions &options);
