@@ -213,6 +213,9 @@ TEST(GalleryFollower, KeepsALargeGallerysIndexInAFile) {
 TEST(GalleryFollower, RebuildsAnApproximateIndexBehindItsBack) {
     if (!make_index("hnsw", 4, Metric::Cosine).ok())
         GTEST_SKIP() << "built without hnswlib";
+#if defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "hnswlib's 65,536 locks take ThreadSanitizer minutes";
+#endif
     const Gallery gallery;
     gallery.enrol(0, 1200);
     const auto follower = follow(settings_for(gallery.path, "hnsw"));
