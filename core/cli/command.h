@@ -36,6 +36,8 @@ extern const Command kFindCommand;
 extern const Command kGalleryCommand;
 extern const Command kEvalCommand;
 extern const Command kCalibrateCommand;
+extern const Command kClusterCommand;
+extern const Command kRematchCommand;
 extern const Command kQuantizeCommand;
 
 } // namespace sphere::cli

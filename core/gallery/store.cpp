@@ -3,6 +3,7 @@
 #include "core/gallery/store.h"
 
 #include "core/gallery/people_admin.h"
+#include "core/gallery/postgres_store.h"
 #include "core/gallery/sqlite_admin.h"
 #include "core/gallery/sqlite_store.h"
 
@@ -10,18 +11,6 @@
 
 namespace sphere {
 namespace {
-
-Error no_postgres() {
-    return fail(Errc::Unsupported,
-                "galleries in PostgreSQL are not in this build (built without postgres): use "
-                "sqlite:PATH");
-}
-Result<std::unique_ptr<Store>> no_postgres_store(const std::string &, OpenMode) {
-    return no_postgres();
-}
-Result<std::unique_ptr<PeopleAdmin>> no_postgres_admin(const std::string &) {
-    return no_postgres();
-}
 
 struct StoreBackend {
     std::string_view prefix;
@@ -31,8 +20,8 @@ struct StoreBackend {
 };
 constexpr StoreBackend kStoreBackends[] = {
     {"sqlite:", true, &open_sqlite_store, &open_sqlite_admin},
-    {"postgresql://", false, &no_postgres_store, &no_postgres_admin},
-    {"postgres://", false, &no_postgres_store, &no_postgres_admin},
+    {"postgresql://", false, &open_postgres_store, &open_postgres_admin},
+    {"postgres://", false, &open_postgres_store, &open_postgres_admin},
     {"", false, &open_sqlite_store, &open_sqlite_admin}, // a bare path
 };
 

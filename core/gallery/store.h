@@ -83,9 +83,9 @@ class Store {
 enum class OpenMode : std::uint8_t { Existing, CreateIfMissing };
 
 /// Opens a gallery by location: "sqlite:PATH" or a bare path (relative to the working
-/// directory). `postgresql://…` is Unsupported in this build. Errors: NotFound (says how to
-/// enrol), Permission, Corrupt (not a gallery), Unsupported (made by a newer version: names
-/// both).
+/// directory), or "postgresql://…" (libpq's URI; Unsupported in a build without it). Errors:
+/// NotFound (says how to enrol), Permission, Corrupt (not a gallery), Unsupported (made by a
+/// newer version: names both), Io (a server that cannot be reached).
 Result<std::unique_ptr<Store>> open_store(const std::string &location, OpenMode mode);
 
 } // namespace sphere

@@ -4,6 +4,7 @@
 
 #include "core/gallery/people_admin.h"
 #include "tests/conformance/fakes.h"
+#include "tests/conformance/postgres_server.h"
 #include "tests/support/gallery_testing.h"
 
 #include <memory>
@@ -45,6 +46,24 @@ class SqlitePlace final : public LocatedPlace {
     TempDir dir_;
 };
 
+class PostgresPlace final : public LocatedPlace {
+  public:
+    std::string unavailable() override {
+        const auto store = open_store("postgresql://127.0.0.1:1/x", OpenMode::Existing);
+        return !store && store.error().code == Errc::Unsupported
+                   ? store.error().message
+                   : PostgresServer::get().unavailable();
+    }
+
+  private:
+    std::string location() override {
+        if (location_.empty())
+            location_ = PostgresServer::get().new_database();
+        return location_;
+    }
+    std::string location_;
+};
+
 class FakePlace final : public Place {
   public:
     std::unique_ptr<Store> open() override { return std::make_unique<FakeStore>(gallery_); }
@@ -59,7 +78,8 @@ struct PlaceCase {
 };
 
 inline std::vector<PlaceCase> admin_places() {
-    return {{"sqlite", [] { return std::unique_ptr<Place>(new SqlitePlace); }}};
+    return {{"sqlite", [] { return std::unique_ptr<Place>(new SqlitePlace); }},
+            {"postgres", [] { return std::unique_ptr<Place>(new PostgresPlace); }}};
 }
 inline std::vector<PlaceCase> store_places() {
     auto places = admin_places();

@@ -95,11 +95,6 @@ TEST_F(SqliteStoreTest, Locations) {
                   Errc::InvalidArgument);
     EXPECT_EQ(open_store(std::string("a\0b", 3), OpenMode::CreateIfMissing).error().code,
               Errc::InvalidArgument);
-    for (const char *location : {"postgresql://host/db", "postgres://host/db"}) {
-        const auto postgres = open_store(location, OpenMode::Existing);
-        EXPECT_EQ(postgres.error().code, Errc::Unsupported);
-        EXPECT_NE(postgres.error().message.find("built without postgres"), std::string::npos);
-    }
 }
 
 TEST_F(SqliteStoreTest, NamesThatSqliteTreatsSpeciallyAreFiles) {
