@@ -40,8 +40,7 @@ Result<CheckOptions> read_options(const GalleryContext &context,
 }
 
 std::string describe(const Finding &finding) {
-    const std::string face =
-        "face " + std::to_string(finding.face_id) + " of " + finding.person_id;
+    std::string face = "face " + std::to_string(finding.face_id) + " of " + finding.person_id;
     const std::string other =
         "face " + std::to_string(finding.other_face_id) + " of " + finding.other_person_id;
     switch (finding.kind) {

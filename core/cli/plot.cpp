@@ -130,7 +130,8 @@ void draw_frame(Page &page, const Panel &panel, const std::string &title,
 
 void draw_y_ticks(Page &page, const Panel &panel, bool as_percent) {
     const double step = tick_step(panel.y_high);
-    for (double value = 0; value <= panel.y_high * 1.0001; value += step) {
+    for (int tick = 0; tick * step <= panel.y_high * 1.0001; ++tick) {
+        const double value = tick * step;
         page.line(panel.left - 4, panel.y(value), panel.left, panel.y(value), "#222222", 1);
         if (value > 0)
             page.line(panel.left, panel.y(value), panel.left + panel.width, panel.y(value),
@@ -170,8 +171,12 @@ std::string steps_of(const Panel &panel, const Histogram &bins) {
     for (std::size_t i = 0; i < kBins; ++i) {
         const double x = panel.x_low + static_cast<double>(i) * step;
         const std::string y = number(panel.y(bins[i]));
-        path +=
-            " L" + number(panel.x(x)) + " " + y + " L" + number(panel.x(x + step)) + " " + y;
+        for (const double edge : {x, x + step}) {
+            path += " L";
+            path += number(panel.x(edge));
+            path += " ";
+            path += y;
+        }
     }
     return path + " L" + number(panel.x(panel.x_high)) + " " + number(panel.y(0)) + " Z";
 }
@@ -193,8 +198,8 @@ void draw_distributions(Page &page, const CalibrationPlot &plot) {
     draw_frame(page, panel, "Distances of the pairs", plot.distance_label,
                "share of the pairs of a kind");
     draw_y_ticks(page, panel, true);
-    for (double value = 0; value <= panel.x_high * 1.0001; value += step)
-        draw_x_tick(page, panel, value, tick_text(value));
+    for (int tick = 0; tick * step <= panel.x_high * 1.0001; ++tick)
+        draw_x_tick(page, panel, tick * step, tick_text(tick * step));
     page.path(steps_of(panel, different), kDifferentColour, kDifferentColour);
     page.path(steps_of(panel, same), kSameColour, kSameColour);
     for (std::size_t i = 0; i < plot.thresholds.size(); ++i) {
@@ -225,7 +230,7 @@ void draw_roc(Page &page, const CalibrationPlot &plot) {
     draw_frame(page, panel, "ROC", "false-accept rate (logarithmic)", "true-accept rate");
     draw_y_ticks(page, panel, false);
     draw_x_tick(page, panel, panel.x_low, "none");
-    for (double power = std::ceil(panel.x_low); power <= 0; power += 1)
+    for (int power = static_cast<int>(std::ceil(panel.x_low)); power <= 0; ++power)
         if (power - panel.x_low > 0.25)
             draw_x_tick(page, panel, power, tick_text(std::pow(10, power)));
     std::string path = "M" + number(panel.x(panel.x_low)) + " " + number(panel.y(0));

@@ -51,13 +51,13 @@ class Applier {
 };
 
 Result<std::int64_t> Applier::operator()(const SetPerson &change) {
-    const auto key = pg_find_person(db_, change.id);
+    auto key = pg_find_person(db_, change.id);
     if (!key)
         return key;
     std::string detail;
-    const auto set = [&](const char *sql, PgValue value, const char *what) -> Result<void> {
+    auto set = [&](const char *sql, PgValue value, const char *what) -> Result<void> {
         detail += (detail.empty() ? "" : ", ") + std::string(what);
-        const auto changed = db_.query(sql, {std::move(value), *key});
+        auto changed = db_.query(sql, {std::move(value), *key});
         return changed ? Result<void>() : Result<void>(changed.error());
     };
     if (change.label)
@@ -73,14 +73,14 @@ Result<std::int64_t> Applier::operator()(const SetPerson &change) {
 }
 
 Result<std::int64_t> Applier::operator()(const RenamePerson &change) {
-    const auto key = pg_find_person(db_, change.from);
+    auto key = pg_find_person(db_, change.from);
     if (!key)
         return key;
     if (stranger_number(change.from))
         return fail(Errc::InvalidArgument, change.from,
                     " is a stranger: make a person of them with: spherectl gallery promote ",
                     change.from, " ", change.to);
-    const auto taken = find(change.to);
+    auto taken = find(change.to);
     if (!taken)
         return taken;
     if (*taken != 0)
@@ -88,7 +88,7 @@ Result<std::int64_t> Applier::operator()(const RenamePerson &change) {
                     " already: choose another id, or join the two with: spherectl gallery "
                     "rename --merge ",
                     change.from, " ", change.to);
-    const auto changed =
+    auto changed =
         db_.query("UPDATE sphere_people SET label = CASE label WHEN id THEN $1 ELSE label END, "
                   "id = $1 WHERE person = $2",
                   {change.to, *key});
@@ -98,7 +98,7 @@ Result<std::int64_t> Applier::operator()(const RenamePerson &change) {
 Result<std::int64_t> Applier::each_face(const std::vector<std::int64_t> &faces, const char *sql,
                                         std::int64_t value) {
     for (const std::int64_t face : faces) {
-        const auto changed = db_.query(sql, {face, value});
+        auto changed = db_.query(sql, {face, value});
         if (!changed)
             return changed;
         if (*changed == 0)
@@ -109,8 +109,8 @@ Result<std::int64_t> Applier::each_face(const std::vector<std::int64_t> &faces, 
 }
 
 Result<std::int64_t> Applier::operator()(const RemoveFaces &change) {
-    const auto removed = each_face(
-        change.face_ids, "DELETE FROM sphere_faces WHERE face = $1 AND $2::bigint = 0", 0);
+    auto removed = each_face(change.face_ids,
+                             "DELETE FROM sphere_faces WHERE face = $1 AND $2::bigint = 0", 0);
     if (!removed)
         return removed;
     SPHERE_TRY(pg_drop_unused_stamps(db_));
@@ -123,13 +123,13 @@ Result<std::int64_t> Applier::operator()(const MoveFaces &change) {
         to = pg_add_person(db_, change.to, 0);
     if (!to)
         return to;
-    const auto moved =
+    auto moved =
         each_face(change.face_ids, "UPDATE sphere_faces SET person = $2 WHERE face = $1", *to);
     return moved ? done(*moved, *to, faces_text(*moved)) : moved;
 }
 
 Result<std::int64_t> Applier::operator()(const QuarantineFaces &change) {
-    const auto set =
+    auto set =
         each_face(change.face_ids,
                   "UPDATE sphere_faces SET quarantined = ($2::bigint = 1) WHERE face = $1",
                   change.on ? 1 : 0);
@@ -139,21 +139,21 @@ Result<std::int64_t> Applier::operator()(const QuarantineFaces &change) {
 Result<std::int64_t> Applier::operator()(const AddNegative &change) {
     std::int64_t key = 0;
     if (!change.person_id.empty()) {
-        const auto found = pg_find_person(db_, change.person_id);
+        auto found = pg_find_person(db_, change.person_id);
         if (!found)
             return found;
         key = *found;
     }
-    const auto count = db_.integer("SELECT count(*) FROM sphere_negatives");
+    auto count = db_.integer("SELECT count(*) FROM sphere_negatives");
     if (!count)
         return count;
     if (*count >= static_cast<std::int64_t>(kMaxNegatives))
         return fail(Errc::InvalidArgument, "gallery ", db_.name(), " has ", *count,
                     " negatives, more are not possible: remove some");
-    const auto stamp = pg_use_stamp(db_, change.stamp);
+    auto stamp = pg_use_stamp(db_, change.stamp);
     if (!stamp)
         return stamp;
-    const auto negative =
+    auto negative =
         db_.integer("INSERT INTO sphere_negatives (person, stamp, added_at, source, vector) "
                     "VALUES (nullif($1::bigint, 0), $2, $3, $4, $5) RETURNING negative",
                     {key, *stamp, unix_time_ms(), change.source,
@@ -164,7 +164,7 @@ Result<std::int64_t> Applier::operator()(const AddNegative &change) {
 }
 
 Result<std::int64_t> Applier::operator()(const RemoveNegative &change) {
-    const auto removed =
+    auto removed =
         db_.query("DELETE FROM sphere_negatives WHERE negative = $1", {change.negative_id});
     if (!removed)
         return removed;
@@ -185,11 +185,11 @@ Result<std::int64_t> Applier::operator()(const Reembed &change) {
         if (auto changed = db_.query(sql); !changed)
             return changed;
     SPHERE_TRY(pg_drop_unused_stamps(db_));
-    const auto stamp = pg_use_stamp(db_, change.stamp);
+    auto stamp = pg_use_stamp(db_, change.stamp);
     if (!stamp)
         return stamp;
     for (const auto &[face, embedding] : change.faces) {
-        const auto added = db_.query(
+        auto added = db_.query(
             "INSERT INTO sphere_embeddings (face, stamp, vector) SELECT face, $2::bigint, "
             "$3::bytea FROM sphere_faces WHERE face = $1::bigint",
             {face, *stamp, PgValue::bytes(pg_vector(embedding))});
@@ -199,7 +199,7 @@ Result<std::int64_t> Applier::operator()(const Reembed &change) {
             return fail(Errc::NotFound, "gallery ", db_.name(), " has no face ", face);
     }
     SPHERE_TRY(pg_drop_unused_stamps(db_)); // of no faces at all
-    const auto count = static_cast<std::int64_t>(change.faces.size());
+    auto count = static_cast<std::int64_t>(change.faces.size());
     return done(count, 0, faces_text(count) + " by " + change.stamp.model);
 }
 
@@ -213,9 +213,8 @@ Result<std::int64_t> Applier::find_stranger(const std::string &id) {
 }
 
 Result<std::int64_t> Applier::new_stranger(std::int64_t &number) {
-    const auto taken =
-        db_.integer("UPDATE sphere_gallery SET next_stranger = next_stranger + 1 "
-                    "WHERE id = 1 RETURNING next_stranger - 1");
+    auto taken = db_.integer("UPDATE sphere_gallery SET next_stranger = next_stranger + 1 "
+                             "WHERE id = 1 RETURNING next_stranger - 1");
     if (!taken)
         return taken;
     number = *taken;
@@ -229,7 +228,7 @@ Result<void> Applier::record_visit(const RecordSight &change, std::int64_t perso
                     {person, change.camera, change.at_ms - change.same_visit_ms});
     if (!visit)
         return visit.error();
-    const auto written =
+    auto written =
         *visit != 0
             ? db_.query("UPDATE sphere_visits SET last_seen = greatest(last_seen, $1::bigint) "
                         "WHERE visit = $2",
@@ -244,12 +243,12 @@ Result<std::int64_t> Applier::operator()(const RecordSight &change) {
     std::int64_t number = 0;
     if (!change.stranger_id.empty())
         number = *stranger_number(change.stranger_id);
-    const auto key =
+    auto key =
         change.stranger_id.empty() ? new_stranger(number) : find_stranger(change.stranger_id);
     if (!key)
         return key;
     if (change.face) {
-        const auto stamp = pg_use_stamp(db_, *change.stamp);
+        auto stamp = pg_use_stamp(db_, *change.stamp);
         if (!stamp)
             return stamp;
         if (auto face = pg_add_face(db_, *change.face, *key, *stamp); !face)
@@ -260,14 +259,14 @@ Result<std::int64_t> Applier::operator()(const RecordSight &change) {
 }
 
 Result<std::int64_t> Applier::operator()(const PromoteStranger &change) {
-    const auto from = find_stranger(change.stranger_id);
+    auto from = find_stranger(change.stranger_id);
     if (!from)
         return from;
-    const auto to = find(change.to);
+    auto to = find(change.to);
     if (!to)
         return to;
     if (*to == 0) {
-        const auto renamed = db_.query(
+        auto renamed = db_.query(
             "UPDATE sphere_people SET id = $1, label = $1, stranger = 0 WHERE person = $2",
             {change.to, *from});
         return renamed ? done(1, *from, change.stranger_id) : renamed;
@@ -281,7 +280,7 @@ Result<std::int64_t> Applier::operator()(const PromoteStranger &change) {
 }
 
 Result<std::int64_t> Applier::operator()(const ExpireStrangers &change) {
-    const auto removed = db_.query(
+    auto removed = db_.query(
         "WITH seen AS (SELECT p.person, max(v.last_seen) AS at FROM sphere_people p JOIN "
         "sphere_visits v ON v.person = p.person WHERE p.stranger > 0 GROUP BY p.person) DELETE "
         "FROM sphere_people WHERE person IN (SELECT person FROM seen WHERE at < $1) OR person "

@@ -226,7 +226,7 @@ Result<std::int64_t> PgDb::query(const char *sql, const PgValues &values, const 
 
 Result<std::int64_t> PgDb::integer(const char *sql, const PgValues &values) {
     std::optional<std::int64_t> value;
-    const auto done = query(sql, values, [&](const PgRow &row) -> Result<void> {
+    auto done = query(sql, values, [&](const PgRow &row) -> Result<void> {
         if (!value)
             value = row.is_null(0) ? 0 : row.integer(0);
         return {};

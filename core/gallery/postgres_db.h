@@ -27,7 +27,7 @@ class PgValue {
     PgValue(std::string text) : text_(std::move(text)) {}
     PgValue(const char *text) : text_(text) {}
     PgValue(const std::optional<float> &value);
-    PgValue(std::optional<std::string> text)
+    PgValue(const std::optional<std::string> &text)
         : text_(text.value_or("")), null_(!text.has_value()) {}
     /// Bytes as they are (bytea).
     static PgValue bytes(std::string bytes) {

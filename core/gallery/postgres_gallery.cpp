@@ -178,19 +178,19 @@ Result<std::int64_t> pg_use_stamp(PgDb &db, const EmbeddingStamp &stamp) {
     }
     const PgValues values{stamp.model,         stamp.sha256, stamp.preprocessing,
                           stamp.template_name, stamp.flip,   std::int64_t{stamp.dims}};
-    const auto inserted = db.query(
+    auto inserted = db.query(
         "INSERT INTO sphere_stamps (model, sha256, preprocessing, template, flip, dims) "
         "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         values);
     if (!inserted)
         return inserted;
-    const auto key = db.integer(
+    auto key = db.integer(
         "SELECT stamp FROM sphere_stamps WHERE model = $1 AND sha256 = $2 AND preprocessing = "
         "$3 AND template = $4 AND flip = $5 AND dims = $6",
         values);
     if (!key)
         return key;
-    const auto used = db.query("UPDATE sphere_gallery SET stamp = $1 WHERE id = 1", {*key});
+    auto used = db.query("UPDATE sphere_gallery SET stamp = $1 WHERE id = 1", {*key});
     return used ? key : used;
 }
 

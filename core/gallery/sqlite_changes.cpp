@@ -94,13 +94,13 @@ class Applier {
 };
 
 Result<std::int64_t> Applier::operator()(const SetPerson &change) {
-    const auto key = person(change.id);
+    auto key = person(change.id);
     if (!key)
         return key;
     std::string detail;
-    const auto set = [&](const char *sql, const auto &value, const char *what) -> Result<void> {
+    auto set = [&](const char *sql, const auto &value, const char *what) -> Result<void> {
         detail += (detail.empty() ? "" : ", ") + std::string(what);
-        const auto changed = execute(db_, sql, value, *key);
+        auto changed = execute(db_, sql, value, *key);
         return changed ? Result<void>() : Result<void>(changed.error());
     };
     if (change.label)
@@ -116,14 +116,14 @@ Result<std::int64_t> Applier::operator()(const SetPerson &change) {
 }
 
 Result<std::int64_t> Applier::operator()(const RenamePerson &change) {
-    const auto key = person(change.from);
+    auto key = person(change.from);
     if (!key)
         return key;
     if (stranger_number(change.from))
         return fail(Errc::InvalidArgument, change.from,
                     " is a stranger: make a person of them with: spherectl gallery promote ",
                     change.from, " ", change.to);
-    const auto taken = query(db_, "SELECT person FROM people WHERE id = ?1", change.to);
+    auto taken = query(db_, "SELECT person FROM people WHERE id = ?1", change.to);
     if (!taken)
         return taken;
     if (*taken != 0)
@@ -131,10 +131,10 @@ Result<std::int64_t> Applier::operator()(const RenamePerson &change) {
                     " already: choose another id, or join the two with: spherectl gallery "
                     "rename --merge ",
                     change.from, " ", change.to);
-    const auto changed = execute(db_,
-                                 "UPDATE people SET label = CASE label WHEN id THEN ?1 ELSE "
-                                 "label END, id = ?1 WHERE person = ?2",
-                                 change.to, *key);
+    auto changed = execute(db_,
+                           "UPDATE people SET label = CASE label WHEN id THEN ?1 ELSE "
+                           "label END, id = ?1 WHERE person = ?2",
+                           change.to, *key);
     return changed ? done(1, *key, "") : changed;
 }
 
@@ -146,7 +146,7 @@ Result<std::int64_t> Applier::operator()(const RemovePerson &change) {
 Result<std::int64_t> Applier::each_face(const std::vector<std::int64_t> &faces, const char *sql,
                                         std::int64_t value) {
     for (const std::int64_t face : faces) {
-        const auto changed = execute(db_, sql, face, value);
+        auto changed = execute(db_, sql, face, value);
         if (!changed)
             return changed;
         if (*changed == 0)
@@ -157,7 +157,7 @@ Result<std::int64_t> Applier::each_face(const std::vector<std::int64_t> &faces, 
 }
 
 Result<std::int64_t> Applier::operator()(const RemoveFaces &change) {
-    const auto removed =
+    auto removed =
         each_face(change.face_ids, "DELETE FROM faces WHERE face = ?1 AND ?2 = 0", 0);
     if (!removed)
         return removed;
@@ -173,39 +173,38 @@ Result<std::int64_t> Applier::person_or_new(const std::string &id) {
 }
 
 Result<std::int64_t> Applier::operator()(const MoveFaces &change) {
-    const auto to = person_or_new(change.to);
+    auto to = person_or_new(change.to);
     if (!to)
         return to;
-    const auto moved =
+    auto moved =
         each_face(change.face_ids, "UPDATE faces SET person = ?2 WHERE face = ?1", *to);
     return moved ? done(*moved, *to, faces_text(*moved)) : moved;
 }
 
 Result<std::int64_t> Applier::operator()(const QuarantineFaces &change) {
-    const auto set =
-        each_face(change.face_ids, "UPDATE faces SET quarantined = ?2 WHERE face = ?1",
-                  change.on ? 1 : 0);
+    auto set = each_face(change.face_ids, "UPDATE faces SET quarantined = ?2 WHERE face = ?1",
+                         change.on ? 1 : 0);
     return set ? done(*set, 0, faces_text(*set)) : set;
 }
 
 Result<std::int64_t> Applier::operator()(const AddNegative &change) {
     std::int64_t key = 0;
     if (!change.person_id.empty()) {
-        const auto found = person(change.person_id);
+        auto found = person(change.person_id);
         if (!found)
             return found;
         key = *found;
     }
-    const auto count = query(db_, "SELECT count(*) FROM negatives");
+    auto count = query(db_, "SELECT count(*) FROM negatives");
     if (!count)
         return count;
     if (*count >= static_cast<std::int64_t>(kMaxNegatives))
         return fail(Errc::InvalidArgument, "gallery ", db_.path(), " has ", *count,
                     " negatives, more are not possible: remove some");
-    const auto stamp = use_gallery_stamp(db_, statements_, change.stamp);
+    auto stamp = use_gallery_stamp(db_, statements_, change.stamp);
     if (!stamp)
         return stamp;
-    const auto added =
+    auto added =
         execute(db_,
                 "INSERT INTO negatives (person, stamp, added_at, source, "
                 "vector) VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5)",
@@ -217,7 +216,7 @@ Result<std::int64_t> Applier::operator()(const AddNegative &change) {
 }
 
 Result<std::int64_t> Applier::operator()(const RemoveNegative &change) {
-    const auto removed =
+    auto removed =
         execute(db_, "DELETE FROM negatives WHERE negative = ?1", change.negative_id);
     if (!removed)
         return removed;
@@ -234,28 +233,28 @@ Result<std::int64_t> Applier::operator()(const Reembed &change) {
                             "gallery g JOIN stamps s ON s.stamp = g.stamp) WHERE "
                             "thumbnail_jpeg IS NOT NULL AND thumbnail_template IS NULL",
                             "DELETE FROM embeddings", "DELETE FROM negatives"}) {
-        const auto removed = execute(db_, sql);
+        auto removed = execute(db_, sql);
         if (!removed)
             return removed;
     }
     SPHERE_TRY(drop_unused_stamps(statements_));
-    const auto stamp = use_gallery_stamp(db_, statements_, change.stamp);
+    auto stamp = use_gallery_stamp(db_, statements_, change.stamp);
     if (!stamp)
         return stamp;
     for (const auto &[face, embedding] : change.faces) {
-        const auto there = query(db_, "SELECT count(*) FROM faces WHERE face = ?1", face);
+        auto there = query(db_, "SELECT count(*) FROM faces WHERE face = ?1", face);
         if (!there)
             return there;
         if (*there == 0)
             return fail(Errc::NotFound, "gallery ", db_.path(), " has no face ", face);
-        const auto added =
+        auto added =
             execute(db_, "INSERT INTO embeddings (face, stamp, vector) VALUES (?1, ?2, ?3)",
                     face, *stamp, to_little_endian(embedding));
         if (!added)
             return added;
     }
     SPHERE_TRY(drop_unused_stamps(statements_)); // of no faces at all
-    const auto count = static_cast<std::int64_t>(change.faces.size());
+    auto count = static_cast<std::int64_t>(change.faces.size());
     return done(count, 0, faces_text(count) + " by " + change.stamp.model);
 }
 
@@ -265,13 +264,13 @@ Result<std::int64_t> Applier::stranger(const std::string &id) {
 }
 
 Result<void> Applier::record_visit(const RecordSight &change, std::int64_t key) {
-    const auto visit = query(db_,
-                             "SELECT visit FROM visits WHERE person = ?1 AND camera = ?2 AND "
-                             "last_seen >= ?3 ORDER BY last_seen DESC LIMIT 1",
-                             key, change.camera, change.at_ms - change.same_visit_ms);
+    auto visit = query(db_,
+                       "SELECT visit FROM visits WHERE person = ?1 AND camera = ?2 AND "
+                       "last_seen >= ?3 ORDER BY last_seen DESC LIMIT 1",
+                       key, change.camera, change.at_ms - change.same_visit_ms);
     if (!visit)
         return visit.error();
-    const auto written =
+    auto written =
         *visit != 0
             ? execute(db_, "UPDATE visits SET last_seen = max(last_seen, ?1) WHERE visit = ?2",
                       change.at_ms, *visit)
@@ -286,21 +285,21 @@ Result<std::int64_t> Applier::operator()(const RecordSight &change) {
     std::int64_t number = 0;
     std::int64_t key = 0;
     if (change.stranger_id.empty()) {
-        const auto taken = query(db_, "UPDATE gallery SET next_stranger = next_stranger + 1 "
-                                      "WHERE id = 1 RETURNING next_stranger - 1");
+        auto taken = query(db_, "UPDATE gallery SET next_stranger = next_stranger + 1 "
+                                "WHERE id = 1 RETURNING next_stranger - 1");
         if (!taken)
             return taken;
         if (*taken < 1)
             return damaged_gallery(db_, "its counter of strangers is gone");
         number = *taken;
-        const auto added =
+        auto added =
             add_gallery_person(db_, statements_, "unknown-" + std::to_string(number), number);
         if (!added)
             return added;
         key = *added;
     } else {
         number = *stranger_number(change.stranger_id);
-        const auto found = stranger(change.stranger_id);
+        auto found = stranger(change.stranger_id);
         if (!found)
             return found;
         if (*found == 0)
@@ -309,10 +308,10 @@ Result<std::int64_t> Applier::operator()(const RecordSight &change) {
         key = *found;
     }
     if (change.face) {
-        const auto stamp = use_gallery_stamp(db_, statements_, *change.stamp);
+        auto stamp = use_gallery_stamp(db_, statements_, *change.stamp);
         if (!stamp)
             return stamp;
-        const auto face = SqliteFaceWriter(db_, statements_, *stamp).add(*change.face, key);
+        auto face = SqliteFaceWriter(db_, statements_, *stamp).add(*change.face, key);
         if (!face)
             return face;
     }
@@ -321,18 +320,18 @@ Result<std::int64_t> Applier::operator()(const RecordSight &change) {
 }
 
 Result<std::int64_t> Applier::operator()(const PromoteStranger &change) {
-    const auto from = stranger(change.stranger_id);
+    auto from = stranger(change.stranger_id);
     if (!from)
         return from;
     if (*from == 0)
         return fail(Errc::NotFound, "gallery ", db_.path(), " has no stranger ",
                     change.stranger_id,
                     ": spherectl gallery list --strangers shows who was seen");
-    const auto to = query(db_, "SELECT person FROM people WHERE id = ?1", change.to);
+    auto to = query(db_, "SELECT person FROM people WHERE id = ?1", change.to);
     if (!to)
         return to;
     if (*to == 0) {
-        const auto renamed = execute(
+        auto renamed = execute(
             db_, "UPDATE people SET id = ?1, label = ?1, stranger = 0 WHERE person = ?2",
             change.to, *from);
         return renamed ? done(1, *from, change.stranger_id) : renamed;
@@ -340,7 +339,7 @@ Result<std::int64_t> Applier::operator()(const PromoteStranger &change) {
     for (const char *sql : {"UPDATE faces SET person = ?1 WHERE person = ?2",
                             "UPDATE visits SET person = ?1 WHERE person = ?2",
                             "DELETE FROM people WHERE person = ?2 AND ?1 = ?1"}) {
-        const auto moved = execute(db_, sql, *to, *from);
+        auto moved = execute(db_, sql, *to, *from);
         if (!moved)
             return moved;
     }
@@ -348,7 +347,7 @@ Result<std::int64_t> Applier::operator()(const PromoteStranger &change) {
 }
 
 Result<std::int64_t> Applier::operator()(const ExpireStrangers &change) {
-    const auto removed = execute(
+    auto removed = execute(
         db_,
         "DELETE FROM people WHERE stranger > 0 AND person IN (SELECT person FROM "
         "(SELECT p.person, max(v.last_seen) AS seen FROM people p JOIN visits v ON "

@@ -28,12 +28,12 @@ class AdminConformance : public ::testing::TestWithParam<PlaceCase> {
             faces_.push_back(face.face_id);
         ASSERT_EQ(faces_.size(), 3u);
     }
-    std::vector<std::int64_t> apply(std::vector<GalleryChange> changes) {
+    std::vector<std::int64_t> apply(const std::vector<GalleryChange> &changes) {
         auto numbers = admin_->apply(changes);
         EXPECT_TRUE(numbers.ok()) << numbers.error().message;
         return numbers ? *numbers : std::vector<std::int64_t>(changes.size());
     }
-    Errc refusal(std::vector<GalleryChange> changes) {
+    Errc refusal(const std::vector<GalleryChange> &changes) {
         const auto before = store_->version();
         const auto numbers = admin_->apply(changes);
         EXPECT_FALSE(numbers.ok());

@@ -73,6 +73,7 @@ TEST(GalleryCheck, CountsStrangersAndPeopleWhoComeBack) {
 TEST(GalleryCheck, TheTargetShareIsKept) {
     // Strangers at distances of 10, 20, … 100 degrees from their nearest, in pairs.
     std::vector<std::string> names;
+    names.reserve(20);
     for (int i = 0; i < 20; ++i)
         names.push_back("p" + std::to_string(i));
     GallerySnapshot snapshot;
