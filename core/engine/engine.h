@@ -67,8 +67,8 @@ class Engine {
 };
 
 /// Loads `model` by the backend that `options` names. With `auto`: onednn where it is built in
-/// and knows the network's operators, else opencv, which the log says once. Errors: Unsupported (backend not built in; says how to enable it), Engine,
-/// NotFound, Corrupt.
+/// and knows the network's operators, else opencv, which the log says once. Errors: Unsupported
+/// (backend not built in; says how to enable it), Engine, NotFound, Corrupt.
 Result<std::shared_ptr<Engine>> make_engine(const ResolvedModel &model,
                                             const EngineOptions &options);
 

@@ -48,7 +48,7 @@ static void test_types(void) {
     GValue value = G_VALUE_INIT;
     GEnumClass *states = (GEnumClass *)g_type_class_ref(GST_TYPE_SPHERE_FACE_STATE);
     GEnumClass *reasons = (GEnumClass *)g_type_class_ref(GST_TYPE_SPHERE_FACE_REASON);
-    CHECK(states->n_values == 5 && reasons->n_values == 12);
+    CHECK(states->n_values == 5 && reasons->n_values == 13);
     CHECK(g_str_equal(g_enum_get_value(reasons, GST_SPHERE_FACE_REASON_PROFILE)->value_nick,
                       gst_sphere_face_reason_to_string(GST_SPHERE_FACE_REASON_PROFILE)));
     g_type_class_unref(states);

@@ -230,7 +230,8 @@ def select(boxes, scores, points, threshold, overlap, scale):
 
 
 def ours(model, files, threshold):
-    done = subprocess.run(["spherectl", "detect", "--json", "--detector", model, "--threshold", str(threshold), *files],
+    done = subprocess.run(["spherectl", "detect", "--json", "--engine", "opencv", "--precision", "fp32",
+                           "--detector", model, "--threshold", str(threshold), *files],
                           capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=500)
     assert done.returncode == 0, done.stderr
     return [image["faces"] for image in json.loads(done.stdout)["images"]]

@@ -213,8 +213,8 @@ GST_SPHERE_API void gst_sphere_face_meta_clear(GstSphereFaceMeta *meta);
 /* Borrowed: valid until the meta changes or the buffer goes. No copy. */
 GST_SPHERE_API const GstSphereFace *
 gst_sphere_face_meta_peek_face(const GstSphereFaceMeta *meta, guint index);
-/* What spheretrack and the elements after it know of the stream's tracks, or NULL: opaque, shared
- * by the stream's buffers, kept by copies of the meta. */
+/* What spheretrack and the elements after it know of the stream's tracks, or NULL: opaque,
+ * shared by the stream's buffers, kept by copies of the meta. */
 GST_SPHERE_API GObject *gst_sphere_face_meta_get_tracks(const GstSphereFaceMeta *meta);
 GST_SPHERE_API void gst_sphere_face_meta_set_tracks(GstSphereFaceMeta *meta, GObject *tracks);
 /* Writes the mirrors of all faces onto the buffer, replacing those of before. */
