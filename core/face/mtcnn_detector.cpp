@@ -235,8 +235,9 @@ class MtcnnDetector final : public Detector {
             if (!(scores[i] >= pnet_threshold_))
                 continue;
             Window window;
-            window.x1 = static_cast<float>(i / rows * kPnetStride);
-            window.y1 = static_cast<float>(i % rows * kPnetStride);
+            const std::int64_t column = i / rows, row = i % rows;
+            window.x1 = static_cast<float>(column * kPnetStride);
+            window.y1 = static_cast<float>(row * kPnetStride);
             window.x2 = window.x1 + kPnetSide;
             window.y2 = window.y1 + kPnetSide;
             window.score = scores[i];
