@@ -195,7 +195,7 @@ Result<void> check_files(const ModelDescriptor &model) {
             return fail(
                 Errc::Corrupt, where, ".role: \"", file.role,
                 known ? "\" stands there twice" : "\" is not one of weights, graph, eyes",
-                !known && parts[0] != "" ? ", each with one of :pnet, :rnet, :onet" : "");
+                !known && !parts[0].empty() ? ", each with one of :pnet, :rnet, :onet" : "");
     }
     for (const std::string &part : parts)
         for (const char *role : {"weights", "graph"})
