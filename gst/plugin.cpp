@@ -37,6 +37,7 @@ static gboolean plugin_init(GstPlugin *plugin) {
     ok &= GST_ELEMENT_REGISTER(spherealign, plugin);
     ok &= GST_ELEMENT_REGISTER(sphereembed, plugin);
     ok &= GST_ELEMENT_REGISTER(spherematch, plugin);
+    ok &= GST_ELEMENT_REGISTER(sphereattributes, plugin);
     ok &= GST_ELEMENT_REGISTER(sphereoverlay, plugin);
     ok &= GST_ELEMENT_REGISTER(sphereredact, plugin);
     ok &= GST_ELEMENT_REGISTER(spherepublish, plugin);

@@ -31,6 +31,7 @@ extern const Command kModelsCommand;
 extern const Command kDetectCommand;
 extern const Command kRepresentCommand;
 extern const Command kVerifyCommand;
+extern const Command kAnalyzeCommand;
 extern const Command kEnrolCommand;
 extern const Command kFindCommand;
 extern const Command kGalleryCommand;

@@ -15,9 +15,9 @@ namespace sphere::cli {
 namespace {
 
 const Command *const kCommands[] = {
-    &kModelsCommand,  &kDetectCommand, &kRepresentCommand, &kVerifyCommand,
-    &kEnrolCommand,   &kFindCommand,   &kGalleryCommand,   &kClusterCommand,
-    &kRematchCommand, &kEvalCommand,   &kCalibrateCommand, &kQuantizeCommand,
+    &kModelsCommand, &kDetectCommand,    &kRepresentCommand, &kVerifyCommand,  &kAnalyzeCommand,
+    &kEnrolCommand,  &kFindCommand,      &kGalleryCommand,   &kClusterCommand, &kRematchCommand,
+    &kEvalCommand,   &kCalibrateCommand, &kQuantizeCommand,
 };
 
 constexpr OptionSpec kCommonOptions[] = {

@@ -23,7 +23,8 @@ double fixed_weight(std::uint64_t a, std::uint64_t b) {
 class FakeEngine final : public Engine {
   public:
     explicit FakeEngine(const ModelDescriptor &descriptor)
-        : descriptor_(descriptor), dims_(std::max(1, descriptor.dims)),
+        : descriptor_(descriptor),
+          dims_(std::max({1, descriptor.dims, static_cast<int>(descriptor.labels.size())})),
           outputs_(std::max<std::size_t>(1, descriptor.outputs.size())) {}
 
     Result<void> run(const Tensor &input, std::vector<Tensor> &outputs) override {

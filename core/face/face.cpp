@@ -2,6 +2,8 @@
 // Names of states and reasons, the stamp as text, landmarks of 68 points.
 #include "core/face/face.h"
 
+#include <algorithm>
+
 #include <charconv>
 #include <utility>
 
@@ -102,6 +104,11 @@ const char *face_reason_name(FaceReason reason) {
         return "ignored";
     }
     return "";
+}
+
+std::size_t Attribute::best() const {
+    const auto most = std::max_element(scores.begin(), scores.end());
+    return static_cast<std::size_t>(std::distance(scores.begin(), most));
 }
 
 } // namespace sphere

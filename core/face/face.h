@@ -99,6 +99,19 @@ struct MatchResult {
     }
 };
 
+/// An estimate about a face: a number, or scores of classes.
+struct Attribute {
+    std::string name;  ///< "age", "gender", …
+    std::string model; ///< who says so
+    float number = 0;  ///< where there are no labels
+    std::vector<std::string> labels;
+    std::vector<float> scores; ///< of each label, in [0, 1]
+
+    /// Index of the best score; labels must not be empty.
+    std::size_t best() const;
+    bool operator==(const Attribute &) const = default;
+};
+
 struct Face {
     Box box;
     float score = 0; ///< [0, 1]
@@ -113,6 +126,7 @@ struct Face {
     std::optional<Embedding> embedding;
     FaceReason reason = FaceReason::None; ///< why a stage passed it over
     std::optional<MatchResult> match;
+    std::vector<Attribute> attributes;
 };
 
 } // namespace sphere

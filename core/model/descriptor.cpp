@@ -285,6 +285,14 @@ void read_detect(ObjectReader &in, ModelDescriptor &model) {
     in.boolean("input_size_is_free", model.input_size_is_free);
 }
 
+void read_attribute(ObjectReader &in, ModelDescriptor &model) {
+    in.string("attribute", model.attribute);
+    model.region = "box";
+    in.string("region", model.region);
+    in.number("region_scale", model.region_scale, 0.1, 10);
+    in.strings("labels", model.labels);
+}
+
 void read_embed(ObjectReader &in, ModelDescriptor &model) {
     in.require({"template", "dims"});
     in.string("template", model.template_name);
@@ -334,6 +342,8 @@ void read_model(ObjectReader &in, ModelDescriptor &model) {
         read_detect(in, model);
     if (model.task == ModelTask::Landmark)
         in.number("box_scale", model.box_scale, 0.1, 10);
+    if (model.task == ModelTask::Attribute)
+        read_attribute(in, model);
     if (model.task == ModelTask::Embed)
         read_embed(in, model);
     in.finish();

@@ -66,7 +66,8 @@ struct ModelDescriptor {
     std::string title;     ///< one line for `spherectl models list`
     std::string framework; ///< "onnx", "caffe", "tensorflow", "opencv-cascade", "fake"
     std::string decoder;   ///< "yunet", "ultralight", "scrfd", "retinaface", "ssd", "mtcnn",
-                           ///< "haar", "points68", "embedding", "fake"
+                           ///< "haar", "points68", "ssr", "classes", "angles", "embedding",
+                           ///< "fake"
     std::string licence;   ///< SPDX where there is one; empty = none stated
     bool may_be_default = false; ///< `auto` and the demo may take it
     std::vector<ModelFile> files;
@@ -81,6 +82,12 @@ struct ModelDescriptor {
         landmark_model; ///< model for a detector without landmarks; empty = none needed or none
     double box_scale =
         1.0; ///< landmark: the box is grown to a square of this times its longer side
+
+    // attribute
+    std::string attribute; ///< name of what it estimates: "age"
+    std::string region;    ///< "box", "square", "shifted-box" or "eyes"
+    double region_scale = 1.0;
+    std::vector<std::string> labels; ///< of its classes, in the network's order
 
     // embed
     std::string template_name;

@@ -33,10 +33,12 @@ constexpr std::array kDecoders = {
     DecoderRule{"mtcnn", ModelTask::Detect, "caffe", 7, false, "pnet rnet onet"},
     DecoderRule{"haar", ModelTask::Detect, "opencv-cascade", 0, false},
     DecoderRule{"points68", ModelTask::Landmark, "onnx caffe", 1, true},
+    DecoderRule{"ssr", ModelTask::Attribute, "onnx caffe", 9, true},
+    DecoderRule{"classes", ModelTask::Attribute, "onnx caffe tensorflow fake", 1, true},
+    DecoderRule{"angles", ModelTask::Attribute, "onnx caffe", 3, true},
     DecoderRule{"embedding", ModelTask::Embed, "onnx caffe fake", 1, true},
     DecoderRule{"fake", ModelTask::Detect, "fake", -1, false},
     DecoderRule{"fake", ModelTask::Landmark, "fake", -1, false},
-    DecoderRule{"fake", ModelTask::Attribute, "fake", -1, false},
 };
 
 struct FrameworkRule {
@@ -277,6 +279,24 @@ Result<void> check_decoder(const ModelDescriptor &model) {
     return {};
 }
 
+Result<void> check_attribute(const ModelDescriptor &model) {
+    if (!is_model_name(model.attribute))
+        return fail(Errc::Corrupt, "attribute: \"", model.attribute,
+                    "\" is not 1 to 64 letters, digits, '.', '_' or '-'");
+    if (!has_word("box square shifted-box eyes", model.region))
+        return fail(Errc::Corrupt, "region: \"", model.region,
+                    "\" is not one of box, square, shifted-box, eyes");
+    const std::size_t labels = model.labels.size();
+    if (model.decoder == "classes" && labels < 2)
+        return fail(Errc::Corrupt, "labels: decoder classes needs at least two");
+    if (model.decoder == "ssr" && labels != 0 && labels != 2)
+        return fail(Errc::Corrupt, "labels: decoder ssr has two, or none for a number");
+    const auto first = model.parameters.find("first");
+    if (first != model.parameters.end() && !(first->second >= 0 && first->second <= 65536))
+        return fail(Errc::Corrupt, "parameters.first: must be from 0 to 65536");
+    return {};
+}
+
 } // namespace
 
 bool is_model_name(std::string_view name) {
@@ -310,6 +330,8 @@ Result<void> check_descriptor(const ModelDescriptor &model) {
     if (model.may_be_default && model.licence.empty())
         return fail(Errc::Corrupt,
                     "may_be_default: a model without a stated licence is never a default");
+    if (model.task == ModelTask::Attribute)
+        return check_attribute(model);
     if (model.task == ModelTask::Embed)
         return check_embed(model);
     return {};

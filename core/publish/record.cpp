@@ -110,6 +110,26 @@ void write_embedding(JsonWriter &json, const std::optional<Embedding> &embedding
     json.end_object();
 }
 
+// A number, or the best class and its score. Labels "true" and "false" are JSON's own.
+void write_attributes(JsonWriter &json, const std::vector<Attribute> &attributes) {
+    json.begin_object();
+    for (const Attribute &attribute : attributes) {
+        json.key(attribute.name); // letters, digits, '.', '_', '-': a descriptor's rule
+        if (attribute.labels.empty()) {
+            json.number(attribute.number);
+            continue;
+        }
+        const std::size_t best = attribute.best();
+        const std::string &label = attribute.labels[best];
+        if (label == "true" || label == "false")
+            json.boolean(label == "true");
+        else
+            json.string(label);
+        json.key(attribute.name + "_score").number(attribute.scores[best]);
+    }
+    json.end_object();
+}
+
 void write_face(JsonWriter &json, const Face &face, bool embeddings) {
     // The decision's own reason comes first: it is the later stage's.
     const bool decided = face.match && face.match->reason != FaceReason::None;
@@ -121,6 +141,8 @@ void write_face(JsonWriter &json, const Face &face, bool embeddings) {
     json.key("score").number(face.score);
     write_landmarks(json.key("landmarks"), face.landmarks);
     write_quality(json.key("quality"), face.quality);
+    if (!face.attributes.empty())
+        write_attributes(json.key("attributes"), face.attributes);
     write_name(json.key("state"),
                face_state_name(face.match ? face.match->state : FaceState::Undecided));
     write_name(json.key("reason"),

@@ -11,6 +11,8 @@
 namespace sphere::gst {
 namespace {
 
+constexpr const char *kScoreSuffix = "_score";
+
 using CropHandle = std::shared_ptr<const Image>;
 
 // Crops of ours carry the core's image, so that the embedder finds it without a copy.
@@ -105,6 +107,35 @@ void read_match(const GstSphereFace *source, Face &face) {
     face.match = std::move(match);
 }
 
+void read_attributes(const GstSphereFace *source, Face &face) {
+    const GstStructure *structure = gst_sphere_face_get_attributes(source);
+    const gint n = structure != nullptr ? gst_structure_n_fields(structure) : 0;
+    for (gint i = 0; i < n; ++i) {
+        Attribute attribute;
+        const gchar *name = gst_structure_nth_field_name(structure, static_cast<guint>(i));
+        const GValue *value = gst_structure_get_value(structure, name);
+        attribute.name = name;
+        if (G_VALUE_HOLDS_DOUBLE(value)) {
+            if (attribute.name.ends_with(kScoreSuffix))
+                continue; // of a class
+            attribute.number = static_cast<float>(g_value_get_double(value));
+        } else if (G_VALUE_HOLDS_STRING(value) && g_value_get_string(value) != nullptr) {
+            attribute.labels.emplace_back(g_value_get_string(value));
+        } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
+            attribute.labels.emplace_back(g_value_get_boolean(value) ? "true" : "false");
+        } else {
+            continue;
+        }
+        gdouble score = 0;
+        if (!attribute.labels.empty()) {
+            gst_structure_get_double(structure, (attribute.name + kScoreSuffix).c_str(),
+                                     &score);
+            attribute.scores.push_back(static_cast<float>(score));
+        }
+        face.attributes.push_back(std::move(attribute));
+    }
+}
+
 } // namespace
 
 Face face_from_meta(const GstSphereFace *source, unsigned parts) {
@@ -139,6 +170,8 @@ Face face_from_meta(const GstSphereFace *source, unsigned parts) {
         read_embedding(source, face);
     if (parts & kMatch)
         read_match(source, face);
+    if (parts & kAttributes)
+        read_attributes(source, face);
     return face;
 }
 
@@ -211,6 +244,30 @@ void set_match(GstSphereFace *target, const MatchResult &match) {
                                    match.margin ? static_cast<gdouble>(*match.margin) : NAN);
     gst_sphere_face_set_state(target, static_cast<GstSphereFaceState>(match.state),
                               static_cast<GstSphereFaceReason>(match.reason));
+}
+
+void set_attributes(GstSphereFace *target, const std::vector<Attribute> &attributes) {
+    if (attributes.empty())
+        return gst_sphere_face_set_attributes(target, nullptr);
+    GstStructure *structure = gst_structure_new_empty("attributes");
+    for (const Attribute &attribute : attributes) {
+        const char *name = attribute.name.c_str();
+        if (attribute.labels.empty()) {
+            gst_structure_set(structure, name, G_TYPE_DOUBLE,
+                              static_cast<gdouble>(attribute.number), nullptr);
+            continue;
+        }
+        const std::size_t best = attribute.best();
+        const std::string &label = attribute.labels[best];
+        if (label == "true" || label == "false")
+            gst_structure_set(structure, name, G_TYPE_BOOLEAN, label == "true", nullptr);
+        else
+            gst_structure_set(structure, name, G_TYPE_STRING, label.c_str(), nullptr);
+        gst_structure_set(structure, (attribute.name + kScoreSuffix).c_str(), G_TYPE_DOUBLE,
+                          static_cast<gdouble>(attribute.scores[best]), nullptr);
+    }
+    gst_sphere_face_set_attributes(target, structure);
+    gst_structure_free(structure);
 }
 
 std::shared_ptr<const Image> crop_of(const GstSphereFace *face) {

@@ -15,7 +15,8 @@ enum FaceParts : unsigned {
     kEmbedding = 2,
     kMatch = 4,
     kQuality = 8,
-    kAll = 15,
+    kAttributes = 16,
+    kAll = 31,
 };
 
 Face face_from_meta(const GstSphereFace *source, unsigned parts);
@@ -31,6 +32,10 @@ void set_embedding(GstSphereFace *target, const Embedding &embedding);
 
 /// Sets state, reason, candidates and circumstances. `unknown_label` is not stored.
 void set_match(GstSphereFace *target, const MatchResult &match);
+
+/// Sets attributes, or takes them away: a structure "attributes" with a double for each number
+/// and a string (boolean for "true" and "false") and a double NAME_score for each class.
+void set_attributes(GstSphereFace *target, const std::vector<Attribute> &attributes);
 
 /// The crop that spherealign attached, without a copy where the buffer is ours.
 std::shared_ptr<const Image> crop_of(const GstSphereFace *face);

@@ -70,7 +70,7 @@ static void gst_sphere_publish_close(GstSphereFilter *filter) {
 
 static GstFlowReturn gst_sphere_publish_process(GstSphereFilter *filter, GstBuffer *buffer) {
     PublishState &state = *STATE(filter);
-    unsigned parts = sphere::gst::kQuality | sphere::gst::kMatch;
+    unsigned parts = sphere::gst::kQuality | sphere::gst::kMatch | sphere::gst::kAttributes;
     FrameRecord &record = state.record;
     {
         const std::lock_guard lock(state.mutex);

@@ -160,6 +160,11 @@ MirroredRoi write_one(GstBuffer *buffer, const GstSphereFace &face,
         gst_video_region_of_interest_meta_add_param(roi, embedding_of(face));
     if (face.state != GST_SPHERE_FACE_STATE_UNDECIDED)
         gst_video_region_of_interest_meta_add_param(roi, match_of(face));
+    if (face.attributes) {
+        GstStructure *attributes = gst_structure_copy(face.attributes.get());
+        gst_structure_set_name(attributes, "attributes");
+        gst_video_region_of_interest_meta_add_param(roi, attributes);
+    }
     if (face.track_id >= 0)
         gst_video_region_of_interest_meta_add_param(
             roi, gst_structure_new("object_id", "id", G_TYPE_INT,

@@ -349,7 +349,7 @@ TEST(MissingModel, IsOneErrorThatNamesTheRemedyAtReadyToPaused) {
 
 TEST(Properties, EveryOneHasBlurbDefaultAndWorksBothWays) {
     for (const char *factory : {"spheredetect", "spherealign", "sphereembed", "spherematch",
-                                "sphereoverlay", "spherepublish"}) {
+                                "sphereoverlay", "spherepublish", "sphereattributes"}) {
         GstElement *element = gst_element_factory_make(factory, nullptr);
         ASSERT_NE(element, nullptr) << factory;
         gst_object_ref_sink(element);
