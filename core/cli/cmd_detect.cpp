@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // spherectl detect: the faces in picture files.
 #include "core/cli/command.h"
+#include "core/cli/detect_compare.h"
 #include "core/cli/face_session.h"
 #include "core/cli/output.h"
 
@@ -17,6 +18,7 @@ std::vector<OptionSpec> options() {
         {"nms-threshold", "IOU", "overlap above which the lesser of two faces goes"});
     specs.push_back({"min-face-size", "PX", "leave out faces whose shorter side is less"});
     specs.push_back({"max-faces", "N", "the best N of a picture; 0 = all"});
+    specs.push_back({"compare", "FILE", "all detectors side by side, as PNG or JPEG"});
     return specs;
 }
 
@@ -69,6 +71,30 @@ Result<SessionOptions> read_options(const Arguments &arguments) {
     return session;
 }
 
+Result<int> compare(const Context &context, const SessionOptions &options) {
+    auto file = context.arguments.required("compare", "give the picture to write");
+    if (!file)
+        return std::move(file).error();
+    auto results = compare_detectors(options, context.arguments.positionals(), *file);
+    if (!results)
+        return std::move(results).error();
+    Json rows = Json::array();
+    for (const Compared &row : *results) {
+        if (!context.json)
+            print_line(row.path + "  " + row.detector + "  " +
+                       std::to_string(row.faces.size()) + " faces  " + fixed(row.ms, 1) +
+                       " ms");
+        rows.push_back({{"path", row.path},
+                        {"detector", row.detector},
+                        {"faces", row.faces.size()},
+                        {"ms", row.ms}});
+    }
+    if (context.json)
+        print_line(Json{{"compared", rows}, {"sheet", *file}}.dump(
+            -1, ' ', false, Json::error_handler_t::replace));
+    return kExitDone;
+}
+
 Result<int> run(const Context &context) {
     const auto &paths = context.arguments.positionals();
     if (paths.empty())
@@ -77,6 +103,8 @@ Result<int> run(const Context &context) {
     auto session_options = read_options(context.arguments);
     if (!session_options)
         return std::move(session_options).error();
+    if (context.arguments.has("compare"))
+        return compare(context, *session_options);
     auto session = FaceSession::open_detector(*session_options);
     if (!session)
         return std::move(session).error();
@@ -111,7 +139,8 @@ const Command kDetectCommand = {
     "Prints a line a face: box (left,top width x height, in pixels), score and five landmarks\n"
     "(eye, eye, nose, mouth corner, mouth corner; the image-left one first). A picture "
     "without\n"
-    "a face is no error.",
+    "a face is no error. --compare runs every installed detector and draws them side by "
+    "side;\n--detector A,B picks some.",
     "spherectl detect --json photo.jpg",
     &options,
     &run,

@@ -5,6 +5,7 @@
 #include "core/image/codec.h"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <sys/stat.h>
 
@@ -216,6 +217,14 @@ Result<Photo> FaceSession::detect(const std::string &path) const {
         return fail(faces.error().code, path, ": ", faces.error().message);
     photo.faces = std::move(*faces);
     return photo;
+}
+
+Result<std::vector<Face>> FaceSession::detect_again(const Photo &photo, double &ms) const {
+    const auto begin = std::chrono::steady_clock::now();
+    auto faces = detector_->detect(photo.image.view(), detect_options_);
+    ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+             .count();
+    return faces;
 }
 
 Result<void> FaceSession::embed(const Photo &photo, std::span<Face *const> faces) const {
