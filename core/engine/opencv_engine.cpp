@@ -100,6 +100,8 @@ Result<cv::dnn::Net> read_net(const ResolvedModel &model) {
             net = cv::dnn::readNetFromONNX(weights);
         else if (model.descriptor.framework == "caffe")
             net = cv::dnn::readNetFromCaffe(graph, weights);
+        else if (model.descriptor.framework == "torch")
+            net = cv::dnn::readNetFromTorch(weights);
         else
             net = cv::dnn::readNet(weights, graph);
         if (net.empty())

@@ -22,6 +22,14 @@ constexpr Landmarks5 kSpherefacePoints{{{30.2946F, 51.6963F},
 constexpr float kArcfaceShiftPx =
     8; ///< ArcFace's 112x112 is the same crop, 8 px wider each side
 
+// OpenFace's 68-point template (cmusatyalab/openface, openface/align_dlib.py, scaled to its
+// extremes) at 96 px, reduced to five points as landmarks_from_68 does.
+constexpr Landmarks5 kOpenfacePoints{{{26.5508F, 15.7558F},
+                                      {67.8976F, 14.9532F},
+                                      {47.2410F, 40.5223F},
+                                      {30.9311F, 61.8247F},
+                                      {65.3010F, 61.1377F}}};
+
 constexpr int kSmallestCropPx = 8;
 constexpr int kLargestCropPx = 1024;
 constexpr float kLeastShareInFrame =
@@ -140,6 +148,11 @@ Result<AlignTemplate> find_template(const std::string &name) {
             point.x += kArcfaceShiftPx;
         return found;
     }
+    if (name == "openface-96x96") {
+        found.width = found.height = 96;
+        found.points = kOpenfacePoints;
+        return found;
+    }
     if (name.rfind("box-", 0) == 0)
         if (const auto size = parse_box_size(name.substr(4))) {
             found.height = size->first;
@@ -148,13 +161,16 @@ Result<AlignTemplate> find_template(const std::string &name) {
             found.points = {};
             return found;
         }
-    return fail(Errc::InvalidArgument, "There is no template '", name,
-                "': use sphereface-112x96, arcface-112x112, or box-HEIGHTxWIDTH with sides of ",
-                kSmallestCropPx, " to ", kLargestCropPx, " px.");
+    return fail(
+        Errc::InvalidArgument, "There is no template '", name,
+        "': use sphereface-112x96, arcface-112x112, openface-96x96, or box-HEIGHTxWIDTH with "
+        "sides of ",
+        kSmallestCropPx, " to ", kLargestCropPx, " px.");
 }
 
 std::vector<std::string> template_names() {
-    return {"sphereface-112x96", "arcface-112x112", "box-112x96", "box-112x112", "box-96x112"};
+    return {"sphereface-112x96", "arcface-112x112", "openface-96x96",
+            "box-112x96",        "box-112x112",     "box-96x112"};
 }
 
 Result<Affine> crop_transform(const Face &face, const AlignTemplate &tmpl,

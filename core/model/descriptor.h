@@ -64,7 +64,7 @@ struct ModelDescriptor {
     std::string name;
     ModelTask task = ModelTask::Embed;
     std::string title;     ///< one line for `spherectl models list`
-    std::string framework; ///< "onnx", "caffe", "tensorflow", "opencv-cascade", "fake"
+    std::string framework; ///< "onnx", "caffe", "tensorflow", "torch", "opencv-cascade", "fake"
     std::string decoder;   ///< "yunet", "ultralight", "scrfd", "retinaface", "ssd", "mtcnn",
                            ///< "haar", "points68", "ssr", "classes", "angles", "embedding",
                            ///< "fake"

@@ -36,7 +36,7 @@ constexpr std::array kDecoders = {
     DecoderRule{"ssr", ModelTask::Attribute, "onnx caffe", 9, true},
     DecoderRule{"classes", ModelTask::Attribute, "onnx caffe tensorflow fake", 1, true},
     DecoderRule{"angles", ModelTask::Attribute, "onnx caffe", 3, true},
-    DecoderRule{"embedding", ModelTask::Embed, "onnx caffe fake", 1, true},
+    DecoderRule{"embedding", ModelTask::Embed, "onnx caffe tensorflow torch fake", 1, true},
     DecoderRule{"fake", ModelTask::Detect, "fake", -1, false},
     DecoderRule{"fake", ModelTask::Landmark, "fake", -1, false},
 };
@@ -46,11 +46,9 @@ struct FrameworkRule {
     const char *roles; ///< each exactly once
 };
 constexpr std::array kFrameworks = {
-    FrameworkRule{"onnx", "weights"},
-    FrameworkRule{"caffe", "weights graph"},
-    FrameworkRule{"tensorflow", "weights"},
-    FrameworkRule{"opencv-cascade", "weights"},
-    FrameworkRule{"fake", ""},
+    FrameworkRule{"onnx", "weights"},           FrameworkRule{"caffe", "weights graph"},
+    FrameworkRule{"tensorflow", "weights"},     FrameworkRule{"torch", "weights"},
+    FrameworkRule{"opencv-cascade", "weights"}, FrameworkRule{"fake", ""},
 };
 
 bool has_word(std::string_view words, std::string_view word) {
@@ -179,7 +177,7 @@ Result<void> check_files(const ModelDescriptor &model) {
                      [&](const FrameworkRule &r) { return model.framework == r.name; });
     if (rule == kFrameworks.end())
         return fail(Errc::Unsupported, "framework: \"", model.framework,
-                    "\" is not one of onnx, caffe, tensorflow, opencv-cascade, fake");
+                    "\" is not one of onnx, caffe, tensorflow, torch, opencv-cascade, fake");
     const std::vector<std::string> parts = parts_of(model);
     std::set<std::string> names;
     std::set<std::string> roles;
@@ -265,7 +263,9 @@ Result<void> check_decoder(const ModelDescriptor &model) {
     if (!has_word(rule->frameworks, model.framework))
         return fail(Errc::Corrupt, "decoder: ", model.decoder, " does not go with framework ",
                     model.framework);
-    if (model.framework != "fake" && rule->outputs >= 0 &&
+    // Torch's modules have no names: the network's end is its output.
+    const bool unnamed = model.framework == "torch" && model.outputs.empty();
+    if (model.framework != "fake" && !unnamed && rule->outputs >= 0 &&
         model.outputs.size() != static_cast<std::size_t>(rule->outputs))
         return fail(Errc::Corrupt, "outputs: decoder ", model.decoder, " needs ", rule->outputs,
                     ", there are ", model.outputs.size());

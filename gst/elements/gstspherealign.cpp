@@ -233,7 +233,8 @@ static void gst_sphere_align_install_properties(GObjectClass *klass) {
     g_object_class_install_property(
         klass, PROP_TEMPLATE,
         g_param_spec_string("template", "Template",
-                            "auto (ask downstream), sphereface-112x96, arcface-112x112, or "
+                            "auto (ask downstream), sphereface-112x96, arcface-112x112, "
+                            "openface-96x96, or "
                             "box-HEIGHTxWIDTH",
                             "auto", ready));
     g_object_class_install_property(

@@ -97,6 +97,10 @@ def write_model(fields, out, seed):
                 arrays = [random.normal(0, numpy.sqrt(1.6 / (c * k * k)), (n, c, k, k)),
                           random.normal(0, 0.05, n)]
                 c, h, w = n, (h + 2 * pad - k) // s + 1, (w + 2 * pad - k) // s + 1
+            elif kind == "Pooling":
+                p = get(value, "pooling_param")
+                k, s = number(p, "kernel_size"), number(p, "stride", 1)
+                h, w = -(-(h - k) // s) + 1, -(-(w - k) // s) + 1  # Caffe rounds up
             elif kind == "PReLU":
                 arrays = [random.uniform(0.1, 0.4, c)]
             elif kind == "InnerProduct":
@@ -104,7 +108,7 @@ def write_model(fields, out, seed):
                 arrays = [random.normal(0, 1 / numpy.sqrt(c * h * w), (n, c * h * w)),
                           random.normal(0, 0.05, n)]
                 c, h, w = n, 1, 1
-            elif kind != "Eltwise":
+            elif kind not in ("Eltwise", "ReLU"):
                 raise SystemExit(f"layer type {kind} is not known here")
             shapes[get(value, "top")] = (c, h, w)
             if arrays:
