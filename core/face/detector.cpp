@@ -24,10 +24,15 @@ constexpr int kMaxInputSidePx = 4096;
 constexpr std::ptrdiff_t kMaxCandidates = 4096;
 
 constexpr Decoder kDecoders[] = {
-    {"yunet", &make_yunet}, {"ultralight", &make_ultralight},
-    {"scrfd", &make_scrfd}, {"retinaface", &make_retinaface},
-    {"ssd", &make_ssd},     {"mtcnn", &make_mtcnn},
-    {"haar", &make_haar},   {"fake", &make_fake_detector},
+    {"yunet", &make_yunet},
+    {"ultralight", &make_ultralight},
+    {"scrfd", &make_scrfd},
+    {"retinaface", &make_retinaface},
+    {"ssd", &make_ssd},
+    {"mtcnn", &make_mtcnn},
+    {"haar", &make_haar},
+    {"dlib-hog", &make_dlib_hog},
+    {"fake", &make_fake_detector},
 };
 
 Result<std::shared_ptr<LandmarkFinder>> make_landmark_finder(const ModelStore &store,
@@ -38,10 +43,12 @@ Result<std::shared_ptr<LandmarkFinder>> make_landmark_finder(const ModelStore &s
     auto model = store.resolve(name, ModelTask::Landmark);
     if (!model)
         return std::move(model).error();
+    if (model->descriptor.decoder == "dlib-points68")
+        return make_dlib_points68(*model, options);
     if (model->descriptor.decoder != "points68")
         return fail(Errc::Unsupported, model->descriptor.path,
                     ": there is no landmark decoder '", model->descriptor.decoder,
-                    "'; this build has points68.");
+                    "'; this build has points68 and dlib-points68.");
     return make_points68(*model, options);
 }
 

@@ -20,6 +20,9 @@ class LandmarkFinder {
 Result<std::shared_ptr<LandmarkFinder>> make_points68(const ResolvedModel &model,
                                                       const EngineOptions &options);
 
+Result<std::shared_ptr<LandmarkFinder>> make_dlib_points68(const ResolvedModel &model,
+                                                           const EngineOptions &options);
+
 using DetectorFactory = Result<std::shared_ptr<Detector>> (*)(
     const ResolvedModel &, const EngineOptions &, const std::shared_ptr<LandmarkFinder> &);
 
@@ -37,6 +40,8 @@ Result<std::shared_ptr<Detector>> make_mtcnn(const ResolvedModel &, const Engine
                                              const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_haar(const ResolvedModel &, const EngineOptions &,
                                             const std::shared_ptr<LandmarkFinder> &);
+Result<std::shared_ptr<Detector>> make_dlib_hog(const ResolvedModel &, const EngineOptions &,
+                                                const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_fake_detector(const ResolvedModel &,
                                                      const EngineOptions &,
                                                      const std::shared_ptr<LandmarkFinder> &);

@@ -64,11 +64,12 @@ struct ModelDescriptor {
     std::string name;
     ModelTask task = ModelTask::Embed;
     std::string title;     ///< one line for `spherectl models list`
-    std::string framework; ///< "onnx", "caffe", "tensorflow", "torch", "opencv-cascade", "fake"
+    std::string framework; ///< "onnx", "caffe", "tensorflow", "torch", "opencv-cascade",
+                           ///< "dlib", "fake"
     std::string decoder;   ///< "yunet", "ultralight", "scrfd", "retinaface", "ssd", "mtcnn",
-                           ///< "haar", "points68", "ssr", "classes", "angles", "embedding",
-                           ///< "fake"
-    std::string licence;   ///< SPDX where there is one; empty = none stated
+                         ///< "haar", "dlib-hog", "points68", "dlib-points68", "ssr", "classes",
+                         ///< "angles", "embedding", "fake"
+    std::string licence;         ///< SPDX where there is one; empty = none stated
     bool may_be_default = false; ///< `auto` and the demo may take it
     std::vector<ModelFile> files;
     ModelInput input;

@@ -32,6 +32,8 @@ constexpr std::array kDecoders = {
     DecoderRule{"ssd", ModelTask::Detect, "tensorflow caffe onnx", 1, true},
     DecoderRule{"mtcnn", ModelTask::Detect, "caffe", 7, false, "pnet rnet onet"},
     DecoderRule{"haar", ModelTask::Detect, "opencv-cascade", 0, false},
+    DecoderRule{"dlib-hog", ModelTask::Detect, "dlib", 0, false}, // comes with the library
+    DecoderRule{"dlib-points68", ModelTask::Landmark, "dlib", 0, false},
     DecoderRule{"points68", ModelTask::Landmark, "onnx caffe", 1, true},
     DecoderRule{"ssr", ModelTask::Attribute, "onnx caffe", 9, true},
     DecoderRule{"classes", ModelTask::Attribute, "onnx caffe tensorflow fake", 1, true},
@@ -46,9 +48,13 @@ struct FrameworkRule {
     const char *roles; ///< each exactly once
 };
 constexpr std::array kFrameworks = {
-    FrameworkRule{"onnx", "weights"},           FrameworkRule{"caffe", "weights graph"},
-    FrameworkRule{"tensorflow", "weights"},     FrameworkRule{"torch", "weights"},
-    FrameworkRule{"opencv-cascade", "weights"}, FrameworkRule{"fake", ""},
+    FrameworkRule{"onnx", "weights"},
+    FrameworkRule{"caffe", "weights graph"},
+    FrameworkRule{"tensorflow", "weights"},
+    FrameworkRule{"torch", "weights"},
+    FrameworkRule{"opencv-cascade", "weights"},
+    FrameworkRule{"dlib", ""},
+    FrameworkRule{"fake", ""},
 };
 
 bool has_word(std::string_view words, std::string_view word) {
@@ -176,8 +182,9 @@ Result<void> check_files(const ModelDescriptor &model) {
         std::find_if(kFrameworks.begin(), kFrameworks.end(),
                      [&](const FrameworkRule &r) { return model.framework == r.name; });
     if (rule == kFrameworks.end())
-        return fail(Errc::Unsupported, "framework: \"", model.framework,
-                    "\" is not one of onnx, caffe, tensorflow, torch, opencv-cascade, fake");
+        return fail(
+            Errc::Unsupported, "framework: \"", model.framework,
+            "\" is not one of onnx, caffe, tensorflow, torch, opencv-cascade, dlib, fake");
     const std::vector<std::string> parts = parts_of(model);
     std::set<std::string> names;
     std::set<std::string> roles;
@@ -197,6 +204,8 @@ Result<void> check_files(const ModelDescriptor &model) {
                 known ? "\" stands there twice" : "\" is not one of weights, graph, eyes",
                 !known && !parts[0].empty() ? ", each with one of :pnet, :rnet, :onet" : "");
     }
+    if (model.decoder == "dlib-points68" && roles.count("weights") == 0)
+        return fail(Errc::Corrupt, "files: decoder dlib-points68 needs a file of role weights");
     for (const std::string &part : parts)
         for (const char *role : {"weights", "graph"})
             if (has_word(rule->roles, role) && roles.count(role + part) == 0)

@@ -156,15 +156,15 @@ def main():
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     listed = spherectl("models", "list", "--json")["models"]
-    names = options.detectors.split(",") if options.detectors else [
-        m["name"] for m in listed if m["task"] == "detect" and m["installed"] and not m["name"].startswith("fake")]
+    everyone = [m["name"] for m in listed if m["task"] == "detect" and m["installed"] and not m["name"].startswith("fake")]
+    names = options.detectors.split(",") if options.detectors else everyone
     truth = labels(os.path.join(options.data, "photos/compreface"))
     empty = sorted(glob.glob(os.path.join(options.data, "photos/no_faces/*.jpg")))
     crowd = sorted(glob.glob(os.path.join(options.data, "photos/crowd/*.jpg")))
     lfw = sorted(glob.glob(os.path.join(options.data, "lfw-dev/*/*.jpg")))[::options.lfw_step]
     report = {d: {} for d in names}
     with tempfile.TemporaryDirectory() as folder:
-        results = {d: dict(zip(truth, detect(d, list(truth)))) for d in names}
+        results = {d: dict(zip(truth, detect(d, list(truth)))) for d in dict.fromkeys(everyone + names)}
         errors = landmark_errors(truth, results)
         sets = hard_sets(options.data, truth, folder)
         for d in names:

@@ -380,6 +380,8 @@ INSTANTIATE_TEST_SUITE_P(
         // Squeezed to 300x300: faces of 30 px in a picture of 800 are 11 px there.
         DetectorCase{"opencv-ssd", false, true, false, 0.6, 1},
         DetectorCase{"mtcnn", false, true, false, 1.0, 1},
+        // Faces from 40 px.
+        DetectorCase{"dlib-hog", false, true, false, 0.6, 2},
         DetectorCase{"haar", false, true, false, 0.6, 4},
         DetectorCase{"haar-deepface", false, false, false, 0.9, 4},
         DetectorCase{"fake-detect", true, false, false, 1.0, 1}),

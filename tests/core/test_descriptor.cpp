@@ -253,6 +253,14 @@ TEST(Descriptor, RefusesWhatIsWrongAndNamesIt) {
         {"labels no strings", a("/labels", json::array({1, 2})), "labels: must be an array of"},
         {"a detector's key on an attribute", a("/score_threshold", 0.5),
          "score_threshold: is not a key"},
+        {"dlib's points without a file",
+         [] {
+             return json{{"name", "x"},
+                         {"task", "landmark"},
+                         {"framework", "dlib"},
+                         {"decoder", "dlib-points68"}};
+         },
+         "needs a file of role weights"},
         {"default without licence", r("/licence", ""),
          "may_be_default: a model without a stated licence"},
         {"boolean", r("/may_be_default", 1), "may_be_default: must be true or false"},
