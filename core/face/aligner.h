@@ -19,8 +19,8 @@ struct AlignTemplate {
     Landmarks5 points{};
 };
 
-/// "sphereface-112x96", "arcface-112x112", "openface-96x96", "box-HxW" for any size from 8 to 1024.
-/// Errors: InvalidArgument lists the names.
+/// "sphereface-112x96", "arcface-112x112", "openface-96x96", "box-HxW" for any size from 8 to
+/// 1024. Errors: InvalidArgument lists the names.
 Result<AlignTemplate> find_template(const std::string &name);
 std::vector<std::string> template_names();
 
