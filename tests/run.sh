@@ -93,7 +93,7 @@ fetch_models() {
     fi
     trust_system_certificates
     SPHERE_MODEL_PATH=$root/models run_quietly "$build/fetch.log" \
-        "$spherectl" models fetch ultralight fr_feature ||
+        "$spherectl" models fetch ultralight fr_feature fr_age fr_gender fr_expression fr_pose fr_eye fr_liveness ||
         note "models could not be fetched: tests that need them are skipped or fail below"
 }
 
