@@ -34,7 +34,8 @@ def pictures():
 
 
 def analyze(models, files, env=None):
-    done = subprocess.run(["spherectl", "analyze", "--json", "--scores", "--model", models, *files], capture_output=True,
+    done = subprocess.run(["spherectl", "analyze", "--json", "--scores", "--engine", "opencv", "--precision", "fp32",
+                           "--model", models, *files], capture_output=True,
                           text=True, check=False, stdin=subprocess.DEVNULL, timeout=500, env=env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["images"]
