@@ -6,44 +6,14 @@
 #include "core/gallery/index_file.h"
 
 #include <algorithm>
-#include <string_view>
-#include <unistd.h>
-#include <unordered_map>
+#include <utility>
 
 namespace sphere {
 namespace {
 
-constexpr std::size_t kFewFaces = 1000; ///< not worth a file
-constexpr std::chrono::seconds kSaveInterval{60};
 constexpr std::chrono::seconds kRetryInterval{60}; ///< after an index could not be made
-/// A file is written again when this part of its faces changed (1/n), or when it was removed.
-constexpr std::size_t kSavedPart = 20;
-
-std::vector<std::string> kinds_to_try(const std::string &kind) {
-    if (kind != "auto")
-        return {kind};
-    return {"hnsw", "exact-int8", "exact"};
-}
-
-/// Whether everybody in `snapshot` is in the store under the same label: a gallery that was put
-/// back from a copy and changed may have come to the same version again.
-bool same_people(Store &store, const GallerySnapshot &snapshot) {
-    const auto people = store.list_people();
-    if (!people)
-        return false;
-    std::unordered_map<std::string_view, std::string_view> labels;
-    for (const Person &person : *people)
-        labels.emplace(person.id, person.label);
-    return std::all_of(snapshot.faces.begin(), snapshot.faces.end(),
-                       [&labels](const EnrolledFace &face) {
-                           const auto found = labels.find(face.person_id);
-                           return found != labels.end() && found->second == face.label;
-                       });
-}
-
-void forget_file(const std::string &gallery, const std::string &kind) {
-    (void)unlink(index_file_path(gallery, kind).c_str());
-}
+/// Beside a store that tells of changes: a look all the same, in case a message was lost.
+constexpr std::chrono::milliseconds kToldInterval{5000};
 
 } // namespace
 
@@ -55,6 +25,11 @@ Result<std::unique_ptr<GalleryFollower>> GalleryFollower::open(Settings settings
     follower->store_ = std::move(*store);
     follower->file_ = gallery_file_of(follower->settings_.location);
     SPHERE_TRY(follower->load_first());
+    follower->watch_ = follower->store_->watch([raw = follower.get()] {
+        const std::lock_guard lock(raw->mutex_);
+        raw->told_ = true;
+        raw->wake_.notify_all();
+    });
     try {
         follower->worker_ = std::thread([raw = follower.get()] { raw->run(); });
     } catch (const std::system_error &error) {
@@ -71,6 +46,7 @@ GalleryFollower::~GalleryFollower() {
     wake_.notify_all();
     if (worker_.joinable())
         worker_.join();
+    watch_.reset();
     for (std::thread *thread : {&rebuilder_, &saver_})
         if (thread->joinable())
             thread->join();
@@ -96,9 +72,29 @@ bool GalleryFollower::idle() const {
     return !busy_ && !other_options_;
 }
 
+std::optional<Error> GalleryFollower::behind() const {
+    const std::lock_guard lock(mutex_);
+    return behind_;
+}
+
+bool GalleryFollower::is_told() const {
+    return watch_ && watch_->live();
+}
+
 void GalleryFollower::note(const Error &error) {
     const std::lock_guard lock(mutex_);
     error_ = error;
+}
+
+/// What an outage has to say is said once: it may last for days.
+void GalleryFollower::note_following(const Result<void> &followed) {
+    const std::lock_guard lock(mutex_);
+    if (!followed && (!behind_ || behind_->message != followed.error().message))
+        error_ = followed.error();
+    if (followed)
+        behind_.reset();
+    else
+        behind_ = followed.error();
 }
 
 Result<MatchOptions>
@@ -163,50 +159,6 @@ Result<GalleryFollower::Gallery> GalleryFollower::from_store(const MatchOptions 
     return MatchedGallery::build(std::move(*snapshot), options.gallery());
 }
 
-/// What an index file has, brought up to date where the gallery moved on. NotFound where there
-/// is none to be used.
-Result<GalleryFollower::Gallery> GalleryFollower::from_index_file() {
-    const auto wanted = resolve(std::nullopt);
-    const auto version = store_->version();
-    if (!file_ || !version || !wanted || wanted->compare != PersonTemplate::Best)
-        return fail(Errc::NotFound, "no index file");
-    for (const std::string &kind : kinds_to_try(wanted->index)) {
-        auto file = read_index_file(*file_, kind, {.threads = wanted->threads});
-        if (!file) {
-            if (file.error().code != Errc::NotFound) {
-                log(LogLevel::Warning, file.error().message);
-                forget_file(*file_, kind);
-            }
-            continue;
-        }
-        const auto options = resolve(file->snapshot.stamp);
-        if (!options)
-            return options.error();
-        if (options->metric != file->metric)
-            continue;
-        const bool current = file->snapshot.version == *version;
-        if (current && !same_people(*store_, file->snapshot)) {
-            log(LogLevel::Warning, "index file " + index_file_path(*file_, kind) +
-                                       " is of another gallery of the same version");
-            forget_file(*file_, kind);
-            continue;
-        }
-        auto gallery = MatchedGallery::open(std::move(*file), options->gallery());
-        if (!gallery || current) {
-            if (gallery.ok())
-                saved_version_ = *version;
-            return gallery;
-        }
-        log(LogLevel::Info, "index file " + index_file_path(*file_, kind) +
-                                " is of an earlier version of the gallery: brought up to date");
-        auto snapshot = store_->load();
-        if (!snapshot)
-            return std::move(snapshot).error();
-        return (*gallery)->updated(std::move(*snapshot));
-    }
-    return fail(Errc::NotFound, "no index file");
-}
-
 Result<void> GalleryFollower::load_first() {
     if (auto gallery = from_index_file(); gallery.ok())
         return publish(*gallery);
@@ -226,6 +178,7 @@ void GalleryFollower::run() {
     std::unique_lock lock(mutex_);
     while (!stop_) {
         busy_ = true;
+        told_ = false;
         lock.unlock();
         Result<void> done;
         try {
@@ -237,14 +190,18 @@ void GalleryFollower::run() {
             note(done.error());
         lock.lock();
         busy_ = rebuilding_ || saving_;
-        if (!stop_ && !rebuilt_ready_)
-            wake_.wait_for(lock, settings_.interval);
+        if (!stop_ && !rebuilt_ready_ && !told_)
+            wake_.wait_for(lock, is_told() ? std::max(settings_.interval, kToldInterval)
+                                           : settings_.interval);
     }
 }
 
 Result<void> GalleryFollower::step() {
     SPHERE_TRY(finish_rebuild());
-    SPHERE_TRY(follow());
+    const Result<void> followed = follow();
+    note_following(followed);
+    if (!followed)
+        return {};
     const auto current = matcher()->gallery();
     if (!rebuilding_ && current->wants_rebuild() &&
         std::chrono::steady_clock::now() >= next_rebuild_)
@@ -344,52 +301,6 @@ Result<void> GalleryFollower::finish_rebuild() {
         gallery = std::move(*updated);
     }
     return publish(gallery);
-}
-
-void GalleryFollower::save_if_due() {
-    const auto gallery = matcher()->gallery();
-    const GallerySnapshot &snapshot = gallery->snapshot();
-    {
-        const std::lock_guard lock(mutex_);
-        if (saving_ || snapshot.version == saved_version_)
-            return;
-    }
-    if (!file_ || snapshot.faces.size() < kFewFaces || rebuilding_ || !gallery->can_be_saved())
-        return;
-    const bool there = access(index_file_path(*file_, gallery->file().kind).c_str(), F_OK) == 0;
-    const std::size_t changed = gallery->changed() >= saved_changed_
-                                    ? gallery->changed() - saved_changed_
-                                    : snapshot.faces.size();
-    if (there && (std::chrono::steady_clock::now() < next_save_ ||
-                  changed * kSavedPart < snapshot.faces.size()))
-        return;
-    saved_changed_ = gallery->changed();
-    next_save_ = std::chrono::steady_clock::now() + kSaveInterval;
-    if (saver_.joinable())
-        saver_.join();
-    const std::lock_guard lock(mutex_);
-    try {
-        saver_ = std::thread([this, gallery] { save(*gallery); });
-        saving_ = true;
-    } catch (const std::system_error &) { // next time then
-    }
-}
-
-/// In a thread of its own: some gigabytes may take a while, and changes are not to wait.
-void GalleryFollower::save(const MatchedGallery &gallery) {
-    const std::int64_t version = gallery.snapshot().version;
-    const auto written = write_index_file(*file_, gallery.file());
-    // Somebody may have been removed while it was written.
-    const auto now = store_->version();
-    const bool current = now.ok() && *now == version;
-    if (written.ok() && !current)
-        forget_file(*file_, gallery.file().kind);
-    if (!written.ok())
-        log(LogLevel::Warning, written.error().message + ": the next start takes longer");
-    const std::lock_guard lock(mutex_);
-    saving_ = false;
-    if (current)
-        saved_version_ = version; // where it failed, too: not once more for the same
 }
 
 } // namespace sphere

@@ -32,6 +32,7 @@ class GalleryFollower {
         std::string location; ///< as open_store has it
         ResolveOptions resolve;
         bool reload = true; ///< follow changes
+        /// Between looks for a change, where the store does not tell of them.
         std::chrono::milliseconds interval{400};
     };
 
@@ -51,6 +52,11 @@ class GalleryFollower {
 
     /// What went wrong since the last call; the people of before stay.
     std::optional<Error> take_error();
+    /// Why the people that are searched may not be those of the gallery, as long as that
+    /// lasts: its server or its file is away, or what it holds now cannot be used.
+    std::optional<Error> behind() const;
+    /// Whether the store tells of changes, so that it is hardly asked for them.
+    bool is_told() const;
 
     /// Whether the threads have nothing to do but to look for the next change.
     bool idle() const;
@@ -72,19 +78,23 @@ class GalleryFollower {
     void save_if_due();
     void save(const MatchedGallery &gallery);
     void note(const Error &error);
+    void note_following(const Result<void> &followed);
 
-    mutable std::mutex mutex_; ///< guards settings_, matcher_, error_, stop_, other_options_
+    mutable std::mutex mutex_; ///< guards all down to busy_
     std::condition_variable wake_;
     Settings settings_;
     std::shared_ptr<const Matcher> matcher_;
     std::optional<Error> error_;
+    std::optional<Error> behind_;
     int resolves_ = 0; ///< how often settings_.resolve was replaced
     bool stop_ = false;
+    bool told_ = false;          ///< of a change, since the worker looked
     bool other_options_ = false; ///< the index is of options that are no longer wanted
     bool busy_ = false;
 
     std::unique_ptr<Store> store_;
-    std::optional<std::string> file_; ///< of the gallery, where it has one
+    std::optional<std::string> file_;    ///< of the gallery, where it has one
+    std::unique_ptr<ChangeWatch> watch_; ///< made before the worker
     std::thread worker_;
 
     // Of the worker's alone, but for the rebuilding thread's result.

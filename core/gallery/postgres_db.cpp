@@ -68,6 +68,8 @@ constexpr StateRow kStates[] = {
 std::string shown_location(const std::string &location) {
     std::string shown = location;
     const std::size_t scheme = shown.find("://");
+    if (scheme == std::string::npos)
+        return shown; // a path
     const std::size_t end = shown.find_first_of("/?", scheme + 3);
     const std::size_t at = shown.rfind('@', end);
     const std::size_t colon = shown.find(':', scheme + 3);
@@ -134,9 +136,13 @@ Result<void> PgDb::connect() {
         return *last_failure_;
     drop();
     // Before the location, which may say otherwise.
-    const char *keys[] = {"connect_timeout", "tcp_user_timeout", "fallback_application_name",
-                          "client_encoding", "dbname",           nullptr};
-    const char *values[] = {"5", "10000", "gst-sphere", "UTF8", location_.c_str(), nullptr};
+    const char *keys[] = {
+        "connect_timeout",     "tcp_user_timeout",
+        "keepalives_idle", // a host that died says nothing by itself
+        "keepalives_interval", "keepalives_count", "fallback_application_name",
+        "client_encoding",     "dbname",           nullptr};
+    const char *values[] = {"5",    "10000",           "10",   "5", "3", "gst-sphere",
+                            "UTF8", location_.c_str(), nullptr};
     connection_ = PQconnectdbParams(keys, values, 1);
     if (connection_ && PQstatus(connection_) == CONNECTION_OK) {
         PQsetNoticeProcessor(
@@ -244,6 +250,28 @@ Result<void> PgDb::script(const std::string &sql) {
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
         return result_error(result.get());
     return {};
+}
+
+int PgDb::socket() const {
+    return PQsocket(connection_);
+}
+
+Result<bool> PgDb::take_messages() {
+    if (!PQconsumeInput(connection_))
+        return result_error(nullptr);
+    bool told = false;
+    while (PGnotify *message = PQnotifies(connection_)) {
+        told = true;
+        PQfreemem(message);
+    }
+    return told;
+}
+
+Result<bool> PgDb::is_direct() {
+    const auto backend = integer("SELECT pg_backend_pid()");
+    if (!backend)
+        return backend.error();
+    return *backend == PQbackendPID(connection_);
 }
 
 Result<PgTransaction> PgTransaction::begin(PgDb &db, const char *how) {

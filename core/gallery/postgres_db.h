@@ -85,6 +85,14 @@ class PgDb {
     /// Several statements without parameters or rows.
     Result<void> script(const std::string &sql);
 
+    /// Readable when a message of LISTEN may have come, or the connection has ended.
+    int socket() const;
+    /// Whether messages have come since the last call. Never waits.
+    Result<bool> take_messages();
+    /// Whether the backend at the other end is the one that the server named at the start: not
+    /// so behind a pooler, which may give each transaction another.
+    Result<bool> is_direct();
+
   private:
     Error result_error(const pg_result *result);
     void drop();

@@ -6,6 +6,7 @@
 #include "core/gallery/enrolment_check.h"
 #include "core/gallery/limits.h"
 #include "core/gallery/postgres_gallery.h"
+#include "core/gallery/postgres_watch.h"
 
 #include <cmath>
 #include <map>
@@ -15,7 +16,7 @@ namespace {
 
 class PgStore final : public Store {
   public:
-    explicit PgStore(const std::string &location) : gallery_(location) {}
+    explicit PgStore(const std::string &location) : gallery_(location), location_(location) {}
     Result<void> attach(OpenMode mode) { return gallery_.attach(mode); }
 
     Result<std::vector<std::int64_t>> enrol(const EmbeddingStamp &stamp,
@@ -32,9 +33,13 @@ class PgStore final : public Store {
         return gallery_.read([](PgDb &db) { return pg_snapshot(db, FaceKind::Known); });
     }
     Result<std::int64_t> version() override { return gallery_.version(); }
+    std::unique_ptr<ChangeWatch> watch(std::function<void()> changed) override {
+        return watch_postgres(location_, std::move(changed));
+    }
 
   private:
     PgGallery gallery_;
+    std::string location_;
 };
 
 Result<std::vector<std::int64_t>> PgStore::enrol(const EmbeddingStamp &stamp,

@@ -6,6 +6,7 @@
 #include "core/face/face.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,6 +57,15 @@ struct GallerySnapshot {
     std::vector<NegativeFace> negatives{};
 };
 
+/// Tells of changes for as long as it is there.
+class ChangeWatch {
+  public:
+    virtual ~ChangeWatch() = default;
+    /// Whether changes are told of now. Not so while a server is away, or where something in
+    /// between (a connection pooler) keeps its messages back: poll Store::version() then.
+    virtual bool live() const = 0;
+};
+
 /// Thread-safe. A call that fails leaves the store as it was.
 class Store {
   public:
@@ -78,6 +88,13 @@ class Store {
 
     /// Changes with every committed change, by whatever process. Cheap: for polling.
     virtual Result<std::int64_t> version() = 0;
+
+    /// `changed` is called, by a thread of the watch's own, soon after a change was committed
+    /// by whatever process, and when live() changes. Null where the store cannot tell.
+    virtual std::unique_ptr<ChangeWatch> watch(std::function<void()> changed) {
+        (void)changed;
+        return nullptr;
+    }
 };
 
 enum class OpenMode : std::uint8_t { Existing, CreateIfMissing };

@@ -12,6 +12,7 @@ void Stats::reset() {
     inference_ns_ = 0;
     reasons_.fill(0);
     causes_.fill({});
+    gauges_.fill({});
 }
 
 void Stats::add_frame(std::chrono::nanoseconds elapsed) {
@@ -40,6 +41,18 @@ void Stats::add_skipped_for(const char *cause) {
             known.name = cause;
         if (std::strcmp(known.name, cause) == 0) {
             ++known.count;
+            return;
+        }
+    }
+}
+
+void Stats::set_gauge(const char *name, std::uint64_t value) {
+    const std::lock_guard lock(mutex_);
+    for (Cause &known : gauges_) {
+        if (known.name == nullptr)
+            known.name = name;
+        if (std::strcmp(known.name, name) == 0) {
+            known.count = value;
             return;
         }
     }
@@ -85,6 +98,9 @@ GstStructure *Stats::to_structure() const {
     for (const Cause &cause : causes_)
         if (cause.name != nullptr)
             gst_structure_set(structure, cause.name, G_TYPE_UINT64, cause.count, nullptr);
+    for (const Cause &gauge : gauges_)
+        if (gauge.name != nullptr)
+            gst_structure_set(structure, gauge.name, G_TYPE_UINT64, gauge.count, nullptr);
     return structure;
 }
 

@@ -27,9 +27,12 @@ class Stats {
     void add_error();
     void add_reason(FaceReason reason);
     void add_inference(double ms);
+    /// A number as it is now, under its name (a string literal). At most four names.
+    void set_gauge(const char *name, std::uint64_t value);
 
     /// frames, faces, skipped, errors, time-mean-ns, time-p99-ns, inference-mean-ns (uint64)
-    /// and a count for each reason that occurred, under its name. Caller owns it.
+    /// and a count for each reason that occurred and the gauges, under their names. Caller owns
+    /// it.
     GstStructure *to_structure() const;
 
   private:
@@ -47,6 +50,7 @@ class Stats {
         std::uint64_t count = 0;
     };
     std::array<Cause, 4> causes_{};
+    std::array<Cause, 4> gauges_{};
     std::array<std::uint64_t, kWindow> recent_ns_{};
 };
 

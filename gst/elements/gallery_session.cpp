@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "gst/elements/gallery_session.h"
 
+#include "core/gallery/postgres_store.h"
 #include "core/model/store.h"
 
 #include <set>
@@ -19,8 +20,8 @@ Result<MatchOptions> resolve_options(const MatchSettings &settings,
     if (stamp) {
         const auto descriptor = ModelStore::from_environment().find(stamp->model);
         if (!descriptor && (metric == "auto" || settings.threshold < 0))
-            return fail(Errc::NotFound, "Gallery ", settings.gallery, " was made with model ",
-                        stamp->model,
+            return fail(Errc::NotFound, "Gallery ", shown_gallery(settings.gallery),
+                        " was made with model ", stamp->model,
                         ", whose descriptor is not found: set metric and threshold, or "
                         "add its directory to SPHERE_MODEL_PATH.");
         if (metric == "auto")
@@ -51,6 +52,10 @@ ResolveOptions resolver(const MatchSettings &settings) {
 }
 
 } // namespace
+
+std::string shown_gallery(const std::string &location) {
+    return shown_location(location);
+}
 
 Result<void> GallerySession::open(const MatchSettings &settings) {
     if (settings.gallery.empty())

@@ -9,6 +9,9 @@
 
 namespace sphere::gst {
 
+/// A gallery's location as it may be shown: without a password.
+std::string shown_gallery(const std::string &location);
+
 /// What the user set; -1 and "auto" stand for the model's own.
 struct MatchSettings {
     std::string gallery;
@@ -32,8 +35,8 @@ class GallerySession {
         matcher_.reset();
     }
 
-    /// Once a buffer: takes up changed settings, and says what went wrong with a reload since.
-    /// An error leaves the people of before. Never waits for a gallery.
+    /// Once a buffer: takes up changed settings, and says once what went wrong with a reload
+    /// since. An error leaves the people of before. Never waits for a gallery.
     Result<void> refresh(const MatchSettings &settings);
 
     /// A setting changed: the next refresh() takes it up.
@@ -41,6 +44,8 @@ class GallerySession {
 
     /// The same until the next refresh(), and another object whenever anything changed.
     const Matcher &matcher() const { return *matcher_; }
+    /// Why the people may not be those of the gallery: see GalleryFollower::behind().
+    std::optional<Error> behind() const { return follower_->behind(); }
     std::size_t people() const;
 
   private:

@@ -8,6 +8,11 @@
  * emits the signal "match") when a person appears, is identified and leaves. After spheretrack
  * the embeddings of a track vote on who it is, and events are of tracks.
  *
+ * While the gallery's server or file is away the people that are loaded go on being found: one
+ * warning message with details (event "lost", gallery, reason) says so, one
+ * info message (event "found") says when it is followed again. In `stats`: gallery-lost (1
+ * while that lasts), gallery-losses (how often so far) and gallery-version.
+ *
  * |[
  * gst-launch-1.0 -m filesrc location=people.mp4 ! decodebin ! spheredetect ! spherealign !
  * sphereembed ! spherematch gallery=people.db ! fakesink
@@ -75,7 +80,8 @@ struct MatchState {
     std::map<std::int64_t, MatchedTrack> tracks;
     guint64 frame_number = 0;
     std::vector<sphere::gst::PresenceEvent> events;
-    sphere::gst::OncePerSecond log_fault;
+    bool gallery_lost = false;
+    guint64 gallery_losses = 0;
 };
 
 guint signal_match = 0;
@@ -107,13 +113,17 @@ static Result<void> gst_sphere_match_open(GstSphereFilter *filter) {
     state.presence.reset();
     state.tracks.clear();
     state.frame_number = 0;
+    state.gallery_lost = false;
+    state.gallery_losses = 0;
+    filter->stats->set_gauge("gallery-lost", 0);
+    filter->stats->set_gauge("gallery-losses", 0);
     const auto settings = settings_of(state);
     SPHERE_TRY(state.session.open(settings));
-    GST_INFO_OBJECT(filter, "gallery %s: %zu people", settings.gallery.c_str(),
-                    state.session.people());
+    const std::string shown = sphere::gst::shown_gallery(settings.gallery);
+    GST_INFO_OBJECT(filter, "gallery %s: %zu people", shown.c_str(), state.session.people());
     if (state.session.people() == 0)
         GST_WARNING_OBJECT(filter, "gallery %s is empty: every face will be unknown",
-                           settings.gallery.c_str());
+                           shown.c_str());
     return {};
 }
 
@@ -216,16 +226,43 @@ static void forget_tracks(MatchState &state) {
     });
 }
 
+// Says once that the gallery is away, and once that it is back.
+static void tell_of_gallery(GstSphereFilter *filter, MatchState &state) {
+    const auto behind = state.session.behind();
+    filter->stats->set_gauge("gallery-version",
+                             static_cast<guint64>(state.session.matcher().snapshot().version));
+    if (behind.has_value() == state.gallery_lost)
+        return;
+    state.gallery_lost = behind.has_value();
+    state.gallery_losses += state.gallery_lost ? 1 : 0;
+    filter->stats->set_gauge("gallery-lost", state.gallery_lost ? 1 : 0);
+    filter->stats->set_gauge("gallery-losses", state.gallery_losses);
+    const std::string shown = sphere::gst::shown_gallery(settings_of(state).gallery);
+    if (state.gallery_lost)
+        GST_ELEMENT_WARNING_WITH_DETAILS(
+            filter, RESOURCE, READ,
+            ("The gallery is not followed: the people of before stay. %s",
+             behind->message.c_str()),
+            ("%s", "It is tried again until it is there."),
+            ("event", G_TYPE_STRING, "lost", "gallery", G_TYPE_STRING, shown.c_str(), "reason",
+             G_TYPE_STRING, behind->message.c_str(), nullptr));
+    else
+        GST_ELEMENT_INFO_WITH_DETAILS(
+            filter, RESOURCE, READ, ("Gallery %s is followed again.", shown.c_str()), (nullptr),
+            ("event", G_TYPE_STRING, "found", "gallery", G_TYPE_STRING, shown.c_str(),
+             nullptr));
+}
+
 static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
     if (state.settings_changed.exchange(false))
         state.session.invalidate();
     const Matcher *before = &state.session.matcher();
     if (const Result<void> fresh = state.session.refresh(settings_of(state)); !fresh) {
         filter->stats->add_error();
-        if (state.log_fault())
-            GST_WARNING_OBJECT(filter, "gallery not reloaded, the people of before stay: %s",
-                               fresh.error().message.c_str());
+        GST_WARNING_OBJECT(filter, "gallery not reloaded, the people of before stay: %s",
+                           fresh.error().message.c_str());
     }
+    tell_of_gallery(filter, state);
     if (before != &state.session.matcher()) // other people, or another judgement of them
         for (auto &[id, track] : state.tracks)
             track.votes.rematch(state.session.matcher());
@@ -331,8 +368,9 @@ static void gst_sphere_match_get_property(GObject *object, guint id, GValue *val
     const sphere::gst::MatchSettings &settings = state.settings;
     switch (id) {
     case PROP_GALLERY:
-        g_value_set_string(value,
-                           settings.gallery.empty() ? nullptr : settings.gallery.c_str());
+        // Whoever lists properties, a pipeline's drawing for one, is not to have a password.
+        if (!settings.gallery.empty())
+            g_value_set_string(value, sphere::gst::shown_gallery(settings.gallery).c_str());
         break;
     case PROP_INDEX:
         g_value_set_enum(value, enum_value(gst_sphere_index_get_type(), settings.index));
@@ -382,7 +420,8 @@ static void gst_sphere_match_install_properties(GObjectClass *klass) {
     install(PROP_GALLERY,
             g_param_spec_string("gallery", "Gallery",
                                 "Enrolled people: sqlite:PATH or a bare path, relative to the "
-                                "working directory (made by spherectl enrol)",
+                                "working directory, or postgresql://HOST/DATABASE (made by "
+                                "spherectl enrol); a password in it reads back as ***",
                                 nullptr, ready));
     install(PROP_INDEX,
             g_param_spec_enum("index", "Index", "How the gallery is searched",
