@@ -7,7 +7,7 @@
 #include "core/image/codec.h"
 
 #include <algorithm>
-#include <chrono>
+#include <array>
 
 namespace sphere::cli {
 namespace {
@@ -19,7 +19,10 @@ constexpr int kCaptionPx = kTextHeightPx + 8;
 constexpr std::size_t kMostTiles = 200; ///< 46 megapixels
 constexpr Bgr kWhite{255, 255, 255};
 constexpr Bgr kGreen{60, 220, 60};
-constexpr Bgr kRed{40, 40, 255};
+/// Left and right eye as the picture shows them, nose, left and right corner of the mouth.
+constexpr std::array<Bgr, 5> kPointColours{
+    {{40, 40, 255}, {255, 120, 40}, {0, 255, 255}, {40, 40, 255}, {255, 120, 40}}};
+constexpr float kSmallFacePx = 24; ///< in the tile; its marks must not cover it
 
 std::vector<std::string> detectors_of(const std::string &wanted) {
     std::vector<std::string> names;
@@ -52,13 +55,16 @@ Result<Image> draw_tile(const Photo &photo, const Compared &compared) {
         return tile;
     const auto scaled = [scale](float value) { return static_cast<float>(value * scale); };
     for (const Face &face : compared.faces) {
-        draw_box(
-            *tile,
-            {scaled(face.box.x), scaled(face.box.y), scaled(face.box.w), scaled(face.box.h)}, 2,
-            kGreen);
+        const Box box{scaled(face.box.x), scaled(face.box.y), scaled(face.box.w),
+                      scaled(face.box.h)};
+        const bool small = box.h < kSmallFacePx;
+        draw_box(*tile, box, small ? 1 : 2, kGreen);
         if (face.landmarks)
-            for (const Point2f &point : *face.landmarks)
-                draw_point(*tile, {scaled(point.x), scaled(point.y)}, 1, kRed);
+            for (std::size_t i = 0; i < kPointColours.size(); ++i) {
+                const Point2f &point = (*face.landmarks)[i];
+                draw_point(*tile, {scaled(point.x), scaled(point.y)}, small ? 0 : 1,
+                           kPointColours[i]);
+            }
     }
     return tile;
 }

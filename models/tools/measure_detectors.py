@@ -2,23 +2,29 @@
 # SPDX-License-Identifier: MIT
 """The tables of docs/detectors.md: every detector on labelled photographs, on hard variants of them, and on LFW.
 
-  measure_detectors.py --data DIR [--detectors A,B] [--lfw-step N] [--json]
+  measure_detectors.py --data DIR [--detectors A,B] [--sets tiny,dark] [--lfw-step N (0: none)] [--json FILE]
 
-DIR holds photos/ (compreface with ground_truth.csv, no_faces, crowd, face_recognition) and lfw-dev/. A labelled face
-is found when its nose lies in a box that no other labelled nose was given; boxes left over are false. Landmarks
-are compared, as a share of the eyes' distance, with the median of all detectors' points of that face where three or
-more have it (leaving the judged one out). It needs spherectl on the PATH, and OpenCV's Python (Debian: python3-opencv).
+DIR is that of hard_pictures.py. A labelled face is found when its nose lies in a box that no other labelled nose was
+given; boxes left over are false. Landmarks are compared, as a share of the eyes' distance, with the median of what
+three or more other networks say of that face (a network that serves several detectors counts once, and the judged one
+not at all). The time is the median of CompreFace's 18 photographs, each detected a second time. It needs spherectl on
+the PATH, and OpenCV's Python (Debian: python3-opencv).
 """
 import argparse
-import csv
 import glob
 import json
 import os
 import subprocess
 import tempfile
 
-import cv2
 import numpy as np
+
+import hard_pictures
+
+MIDDLE_PX = 125  # of LFW's 250x250, where the person is
+LANDMARKS_BY = {"yunet-320": "yunet", "yunet-640": "yunet", "scrfd-500m": "scrfd", "scrfd-2.5g": "scrfd",
+                "retinaface": "retinaface", "retinaface-dyn": "retinaface", "haar": "fr_landmark",
+                "ultralight": "fr_landmark", "opencv-ssd": "fr_landmark"}  # others: by their own
 
 
 def spherectl(*arguments):
@@ -35,12 +41,6 @@ def detect(detector, files):
     return [image["faces"] for image in images]
 
 
-def labels(folder):
-    with open(os.path.join(folder, "ground_truth.csv"), encoding="utf-8") as file:
-        rows = list(csv.reader(file))[1:]
-    return {os.path.join(folder, r[0]): [tuple(map(float, p.split(":"))) for p in r[3].split()] for r in rows}
-
-
 def match(faces, noses):
     """For each nose the index of its face or None; the others are false. Smallest boxes first."""
     order = sorted(range(len(faces)), key=lambda i: faces[i]["box"][2] * faces[i]["box"][3])
@@ -53,144 +53,93 @@ def match(faces, noses):
     return found, len(faces) - len(used)
 
 
-def points_of(face):
-    return np.array(face["landmarks"]) if face["landmarks"] else None
-
-
 def landmark_errors(truth, results):
-    """detector -> median distance from the others' median, in eye distances"""
+    """detector -> (median distance from what others say, in eye distances; number of faces)"""
     errors = {d: [] for d in results}
     for path, noses in truth.items():
-        per_nose = [{} for _ in noses]
+        said = [{} for _ in noses]
         for detector, by_path in results.items():
-            faces = by_path[path]
-            for k, i in enumerate(match(faces, noses)[0]):
-                if i is not None and faces[i]["landmarks"]:
-                    per_nose[k][detector] = points_of(faces[i])
-        for given in per_nose:
+            for k, i in enumerate(match(by_path[path], noses)[0]):
+                if i is not None and by_path[path][i]["landmarks"]:
+                    said[k][detector] = np.array(by_path[path][i]["landmarks"])
+        for given in said:
+            networks = {}
             for detector, points in given.items():
-                others = [p for d, p in given.items() if d != detector]
+                networks.setdefault(LANDMARKS_BY.get(detector, detector), []).append(points)
+            for detector, points in given.items():
+                own = LANDMARKS_BY.get(detector, detector)
+                others = [np.median(p, axis=0) for network, p in networks.items() if network != own]
                 if len(others) < 3:
                     continue
                 middle = np.median(others, axis=0)
-                eyes = np.hypot(*(middle[1] - middle[0]))
-                errors[detector].append(np.hypot(*(points - middle).T).mean() / eyes)
-    return {d: float(np.median(e)) if e else None for d, e in errors.items()}
+                errors[detector].append(np.hypot(*(points - middle).T).mean() / np.hypot(*(middle[1] - middle[0])))
+    return {d: (float(np.median(e)), len(e)) if e else None for d, e in errors.items()}
 
 
-def variant(image, noses, kind, value):
-    height, width = image.shape[:2]
-    if kind == "rotated":
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), value, 1)
-        c, s = abs(matrix[0, 0]), abs(matrix[0, 1])
-        size = int(height * s + width * c), int(height * c + width * s)
-        matrix[:, 2] += np.array(size) / 2 - np.array([width, height]) / 2
-        return cv2.warpAffine(image, matrix, size), [tuple(matrix @ (x, y, 1)) for x, y in noses]
-    if kind == "dark":
-        return (image * value).astype(np.uint8), noses
-    if kind == "noise":
-        noise = np.random.default_rng(1).normal(0, value, image.shape)
-        return np.clip(image * 0.3 + noise, 0, 255).astype(np.uint8), noses
-    if kind == "shrunk":  # the face's nose-to-edge scale is unknown: by a factor
-        small = cv2.resize(image, None, fx=value, fy=value, interpolation=cv2.INTER_AREA)
-        canvas = np.full((480, 640, 3), 128, np.uint8)
-        small = small[:480, :640]
-        canvas[:small.shape[0], :small.shape[1]] = small
-        return canvas, [(x * value, y * value) for x, y in noses]
-    raise ValueError(kind)
+def lfw_row(pictures, found, data):
+    def holds(face):
+        x, y, w, h = face["box"]
+        return 0 <= MIDDLE_PX - x <= w and 0 <= MIDDLE_PX - y <= h
+
+    missed = [p for p, faces in zip(pictures, found) if not any(map(holds, faces))]
+    return {"pictures": len(pictures), "without a face": sum(not f for f in found), "middle face missed": len(missed),
+            "other boxes": sum(map(len, found)) - len(pictures) + len(missed),
+            "missed": [os.path.relpath(p, data) for p in missed]}
 
 
-def hard_sets(data, truth, folder):
-    """name -> {path: noses}"""
-    singles = {p: n for p, n in truth.items() if len(n) == 1}
-    groups = {p: n for p, n in truth.items() if len(n) > 1}
-    sets = {"as they are": truth}
-
-    def make(name, source, kind, value):
-        made = {}
-        for path, noses in source.items():
-            image, moved = variant(cv2.imread(path), noses, kind, value)
-            target = os.path.join(folder, name.replace(" ", "_").replace("/", "_") + "_" + os.path.basename(path) + ".png")
-            cv2.imwrite(target, image)
-            made[target] = moved
-        sets[name] = made
-
-    for degrees in (15, 30, 45, 90, 180):
-        make(f"rotated {degrees}", groups, "rotated", degrees)
-    make("dark 1/4", groups, "dark", 0.25)
-    make("dark 1/10", groups, "dark", 0.1)
-    make("dark and noisy", groups, "noise", 12)
-    boxes = detect("yunet-640", list(singles))
-    for target in (32, 20, 12):
-        made = {}
-        for (path, noses), faces in zip(singles.items(), boxes):
-            if not faces:
-                continue
-            factor = target / max(f["box"][3] for f in faces)
-            image, moved = variant(cv2.imread(path), noses, "shrunk", factor)
-            out = os.path.join(folder, f"tiny{target}_" + os.path.basename(path) + ".png")
-            cv2.imwrite(out, image)
-            made[out] = moved
-        sets[f"{target} px high in 640x480"] = made
-    made = {}
-    for (path, noses), faces in zip(singles.items(), boxes):  # the face fills the picture
-        if not faces:
-            continue
-        x, y, w, h = (int(v) for v in max(faces, key=lambda f: f["box"][3])["box"])
-        image = cv2.imread(path)
-        top, left = max(0, y - h // 12), max(0, x - w // 12)
-        crop = image[top:y + h + h // 12, left:x + w + w // 12]
-        factor = 900 / crop.shape[0]
-        out = os.path.join(folder, "huge_" + os.path.basename(path) + ".png")
-        cv2.imwrite(out, cv2.resize(crop, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC))
-        made[out] = [((a - left) * factor, (b - top) * factor) for a, b in noses]
-    sets["fills a picture 900 high"] = made
-    return sets
+def markdown(report):
+    names = list(report)
+    sets = list(next(iter(report.values()))["sets"])
+    width = max(map(len, sets))
+    print("| found / labelled (+ false) | " + " | ".join(f"`{n}`" for n in names) + " |")
+    print("|---" * (len(names) + 1) + "|")
+    for name in sets:
+        cells = []
+        for d in names:
+            hits, all_of_them, false = report[d]["sets"][name]
+            cells.append((f"{hits}/{all_of_them}" if all_of_them else "") + (f" +{false}" if false or not all_of_them else ""))
+        print(f"| {name:{width}} | " + " | ".join(cells) + " |")
+    for d in names:
+        row = {k: v for k, v in report[d].items() if k != "sets"}
+        print(f"{d}: {json.dumps(row)}")
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--detectors", default="")
+    parser.add_argument("--sets", default="")
     parser.add_argument("--lfw-step", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", default="", help="writes the numbers there too")
     options = parser.parse_args()
     listed = spherectl("models", "list", "--json")["models"]
     everyone = [m["name"] for m in listed if m["task"] == "detect" and m["installed"] and not m["name"].startswith("fake")]
     names = options.detectors.split(",") if options.detectors else everyone
-    truth = labels(os.path.join(options.data, "photos/compreface"))
-    empty = sorted(glob.glob(os.path.join(options.data, "photos/no_faces/*.jpg")))
-    crowd = sorted(glob.glob(os.path.join(options.data, "photos/crowd/*.jpg")))
-    lfw = sorted(glob.glob(os.path.join(options.data, "lfw-dev/*/*.jpg")))[::options.lfw_step]
+    truth = hard_pictures.labels(options.data)
+    lfw = sorted(glob.glob(os.path.join(options.data, "lfw-dev/*/*.jpg")))[::options.lfw_step] if options.lfw_step else []
     report = {d: {} for d in names}
     with tempfile.TemporaryDirectory() as folder:
-        results = {d: dict(zip(truth, detect(d, list(truth)))) for d in dict.fromkeys(everyone + names)}
-        errors = landmark_errors(truth, results)
-        sets = hard_sets(options.data, truth, folder)
+        rows = hard_pictures.make(options.data, folder, [s for s in options.sets.split(",") if s])
+        judged_by = dict.fromkeys(everyone + names)
+        errors = landmark_errors(truth, {d: dict(zip(truth, detect(d, list(truth)))) for d in judged_by})
         for d in names:
             row = report[d]
-            sheet = os.path.join(folder, "sheet.png")
-            compared = spherectl("detect", "--json", "--detector", d, "--compare", sheet, *truth)["compared"]
-            row["ms"] = float(np.median([c["ms"] for c in compared]))
+            compared = spherectl("detect", "--json", "--detector", d, "--compare", os.path.join(folder, "sheet.png"), *truth)
+            row["ms"] = float(np.median([c["ms"] for c in compared["compared"]]))
             row["landmark error"] = errors[d]
-            row["false in pictures without people"] = sum(map(len, detect(d, empty)))
-            row["crowd"] = [len(f) for f in detect(d, crowd)]
-            for name, made in sets.items():
-                hits = false = 0
-                for noses, faces in zip(made.values(), detect(d, list(made))):
-                    found, extra = match(faces, noses)
-                    hits += sum(i is not None for i in found)
-                    false += extra
-                row[name] = [hits, sum(map(len, made.values())), false]
-            found = detect(d, lfw)
-            row["lfw"] = {"pictures": len(lfw), "without a face": sum(not f for f in found)}
-            missed = [p for p, f in zip(lfw, found)
-                      if not any(0 <= 125 - g["box"][0] <= g["box"][2] and 0 <= 125 - g["box"][1] <= g["box"][3] for g in f)]
-            row["lfw"]["middle face missed"] = len(missed)
-            row["lfw"]["missed"] = [os.path.relpath(p, options.data) for p in missed[:10]]
-            print(d, json.dumps(row), flush=True) if not options.json else None
+            row["sets"] = {}
+            for (name, _, noses), faces in zip(rows, detect(d, [path for _, path, _ in rows])):
+                found, extra = match(faces, noses)
+                count = row["sets"].setdefault(name, [0, 0, 0])
+                count[0] += sum(i is not None for i in found)
+                count[1] += len(noses)
+                count[2] += extra
+            if lfw:
+                row["lfw"] = lfw_row(lfw, detect(d, lfw), options.data)
+    markdown(report)
     if options.json:
-        print(json.dumps(report, indent=1))
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=1)
 
 
 if __name__ == "__main__":

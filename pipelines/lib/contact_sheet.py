@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Pairs of pictures with their distance: the wrong ones first, then the right ones nearest to the threshold."""
+"""Pairs of pictures with their distance: the wrong ones first, then the right ones nearest to the threshold. A line a kind
+says how many there are and how many are shown, so that an absent kind is seen to be empty."""
 import argparse
 import csv
 import json
@@ -45,6 +46,19 @@ def tile(kind, distance, files):
     return picture
 
 
+def heading(kind, shown, count):
+    strip = numpy.full((28, COLUMNS * (2 * SIDE + 6), 3), 255, numpy.uint8)
+    words = f"{kind}s: {count or 'none'}" + (f", the {shown} nearest to the threshold" if shown < count else "")
+    cv2.putText(strip, words, (4, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, COLOURS[kind], 1, cv2.LINE_AA)
+    return strip
+
+
+def rows_of(tiles):
+    blank = numpy.full((SIDE + CAPTION + 6, 2 * SIDE + 6, 3), 255, numpy.uint8)
+    tiles = tiles + [blank] * (-len(tiles) % COLUMNS)
+    return [numpy.hstack(tiles[i:i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--result", required=True, help="what spherectl calibrate --json printed")
@@ -55,13 +69,11 @@ def main():
     with open(options.result, encoding="utf-8") as file:
         threshold = json.load(file)["threshold"]
     kinds = read_pairs(options.distances, threshold)
-    tiles = []
+    rows = []
     for kind in ("false positive", "false negative", "true positive"):
-        for distance, *files in sorted(kinds[kind], key=lambda row: abs(row[0] - threshold))[:options.most]:
-            tiles.append(tile(kind, distance, files))
-    while not tiles or len(tiles) % COLUMNS:
-        tiles.append(numpy.full((SIDE + CAPTION + 6, 2 * SIDE + 6, 3), 255, numpy.uint8))
-    rows = [numpy.hstack(tiles[i:i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)]
+        shown = sorted(kinds[kind], key=lambda row: abs(row[0] - threshold))[:options.most]
+        rows.append(heading(kind, len(shown), len(kinds[kind])))
+        rows += rows_of([tile(kind, distance, files) for distance, *files in shown])
     if not cv2.imwrite(options.out, numpy.vstack(rows)):
         raise SystemExit(f"cannot write {options.out}")
 

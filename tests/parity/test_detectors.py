@@ -108,9 +108,28 @@ class Yunet:
         return [faces[i] for i in kept]
 
 
+class FrLandmark:
+    """Five points out of 68 of the face's square, for detectors without landmarks of their own."""
+
+    def __init__(self, path):
+        self.net = cv2.dnn.readNetFromONNX(path)
+
+    def __call__(self, picture, box):
+        side = max(box[2], box[3])
+        x0, y0 = box[0] + box[2] / 2 - side / 2, box[1] + box[3] / 2 - side / 2
+        step = 64 / side
+        crop = cv2.warpAffine(picture, numpy.float64([[step, 0, (0.5 - x0) * step - 0.5],
+                                                      [0, step, (0.5 - y0) * step - 0.5]]), (64, 64))
+        grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).astype(numpy.float32) / 256
+        self.net.setInput(grey[None, None])
+        p = self.net.forward().reshape(68, 2) * side + (x0, y0)
+        return numpy.stack([p[[37, 38, 40, 41]].mean(0), p[[43, 44, 46, 47]].mean(0), p[30],
+                            p[[48, 60]].mean(0), p[[54, 64]].mean(0)])
+
+
 class Ultralight:
     def __init__(self, path, landmark_path):
-        self.net, self.points = cv2.dnn.readNetFromONNX(path), cv2.dnn.readNetFromONNX(landmark_path)
+        self.net, self.points = cv2.dnn.readNetFromONNX(path), FrLandmark(landmark_path)
 
     def __call__(self, picture, threshold):
         canvas, scale = letterbox(picture, 320, 240)
@@ -120,19 +139,7 @@ class Ultralight:
                  for s, b in zip(scores[0], boxes[0]) if s[1] >= threshold]
         corners = [(numpy.array([b[0], b[1], b[2] - b[0], b[3] - b[1]]), s) for b, s in found]
         kept = suppress([b for b, _ in corners], numpy.array([s for _, s in corners]), 0.4)
-        return [(*corners[i], self.landmarks(picture, corners[i][0])) for i in kept]
-
-    def landmarks(self, picture, box):
-        side = max(box[2], box[3])
-        x0, y0 = box[0] + box[2] / 2 - side / 2, box[1] + box[3] / 2 - side / 2
-        step = 64 / side
-        crop = cv2.warpAffine(picture, numpy.float64([[step, 0, (0.5 - x0) * step - 0.5],
-                                                      [0, step, (0.5 - y0) * step - 0.5]]), (64, 64))
-        grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).astype(numpy.float32) / 256
-        self.points.setInput(grey[None, None])
-        p = self.points.forward().reshape(68, 2) * side + (x0, y0)
-        return numpy.stack([p[[37, 38, 40, 41]].mean(0), p[[43, 44, 46, 47]].mean(0), p[30],
-                            p[[48, 60]].mean(0), p[[54, 64]].mean(0)])
+        return [(*corners[i], self.points(picture, corners[i][0])) for i in kept]
 
 
 class Detectors(unittest.TestCase):
@@ -157,6 +164,7 @@ class Detectors(unittest.TestCase):
                 error = numpy.abs(numpy.array(near["landmarks"]) - landmarks).max()
                 self.assertLessEqual(error, landmark_px, path)
             self.assertLessEqual(abs(len(got) - len(wanted)), 2, path)
+        self.assertEqual(len(self.paths), 50)
         self.assertGreater(faces, 100)
         self.assertLessEqual(missing, 3)
 

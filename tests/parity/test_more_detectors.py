@@ -10,12 +10,13 @@ import unittest
 import cv2
 import numpy
 
-from test_detectors import letterbox  # exact bilinear; cv2's own moves scores by up to 3e-3
+from test_detectors import FrLandmark, installed, letterbox  # exact bilinear; cv2's own moves scores by up to 3e-3
 
 ROOT = os.environ["SPHERE_SOURCE_ROOT"]
 SHARED = os.environ.get("SPHERE_TEST_DATA") or os.path.join(ROOT, "..", "shared")
 PIXELS = 1.0
 SCORE = 1e-3
+CASCADE = "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml"
 
 
 def pictures():
@@ -279,10 +280,43 @@ class MoreDetectors(unittest.TestCase):
     def test_retinaface_dyn(self):
         self.same("retinaface-dyn", Retinaface("retinaface_mnet025_dyn.onnx", ["output0", "484", "483"]), 0.6)
 
-
     def test_opencv_ssd(self):
-        # Its landmarks are fr_landmark's: tests/parity/test_detectors.py.
         self.same("opencv-ssd", Ssd(), 0.5, landmarks=False)
+
+    def test_opencv_ssd_landmarks(self):
+        self.points_of("opencv-ssd", [ours("opencv-ssd", self.files, 0.5)])
+
+    def points_of(self, model, runs):
+        """Of a detector without landmarks of its own: those of fr_landmark in its boxes."""
+        path = installed("fr_landmark")
+        if path is None:
+            self.skipTest("fr_landmark is not fetched (spherectl models fetch fr_landmark)")
+        find, faces = FrLandmark(path), 0
+        for found in runs:
+            for file, mine in zip(self.files, found):
+                picture = cv2.imread(file)
+                for face in mine:
+                    self.assertLess(numpy.abs(find(picture, face["box"]) - face["landmarks"]).max(), PIXELS, f"{model}: {file}")
+                    faces += 1
+        self.assertGreaterEqual(faces, 40)
+
+    def test_haar(self):
+        """The boxes of OpenCV's own CascadeClassifier, every one; a cascade gives no score."""
+        if not os.path.exists(CASCADE):
+            self.skipTest(f"no {CASCADE} (opencv-data)")
+        cascade = cv2.CascadeClassifier(CASCADE)
+        found, largest = ours("haar", self.files, 0.5), ours("haar-deepface", self.files, 0.5)
+        faces = 0
+        for file, mine, one in zip(self.files, found, largest):
+            grey = cv2.cvtColor(cv2.imread(file), cv2.COLOR_BGR2GRAY)
+            theirs = sorted(map(list, cascade.detectMultiScale(grey, 1.1, 10)))
+            self.assertEqual(sorted(f["box"] for f in mine), theirs, file)
+            areas = [w * h for _, _, w, h in cascade.detectMultiScale(grey, 1.3, 5)]
+            self.assertEqual([f["box"][2] * f["box"][3] for f in one], sorted(areas)[-1:], file)
+            faces += len(theirs)
+        self.assertEqual(len(self.files), 50)
+        self.assertGreaterEqual(faces, 50)
+        self.points_of("haar", [found])
 
     def test_mtcnn(self):
         self.same("mtcnn", Mtcnn(), 0.7)
