@@ -2,11 +2,13 @@
 // Readers of ONNX and Caffe files: what they refuse, and that no damage gets past them.
 #include "core/engine/onednn/passes.h"
 #include "core/engine/onednn/shapes.h"
+#include "core/engine/onednn/wire.h"
 
 #include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 
 namespace sphere::onednn {
@@ -87,6 +89,55 @@ TEST(NetworkFiles, MissingWeightsAreNamed) {
                                  "8 kernel_size: 3 } }",
                                  tiny_caffemodel(), "t")),
                  Errc::Corrupt, "c1");
+}
+
+// BlobProto: shape 7 {dim 1}, data 5, raw_data_type 10, raw_data 12.
+std::string slopes_model(const std::string &numbers) {
+    const std::string blob = proto_bytes(7, proto_bytes(1, proto_varint(3))) + numbers;
+    return proto_bytes(100,
+                       proto_bytes(1, "p") + proto_bytes(2, "PReLU") + proto_bytes(7, blob));
+}
+
+Result<std::vector<float>> slopes_of(const std::string &numbers) {
+    const auto graph =
+        read_caffe("input: \"data\" layer { name: \"p\" type: \"PReLU\" bottom: \"data\" top: "
+                   "\"p\" }",
+                   slopes_model(numbers), "t");
+    if (!graph)
+        return graph.error();
+    return graph->constant(graph->nodes.at(0).inputs.at(1))->floats;
+}
+
+TEST(NetworkFiles, BlobsInHalfPrecisionAreReadExactly) {
+    const std::string halves("\x00\x3c\x00\xc0\x01\x00", 6); // 1, -2, 2^-24
+    const auto read = slopes_of(proto_number(10, 2) + proto_bytes(12, halves));
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(*read, (std::vector<float>{1.0F, -2.0F, 0x1p-24F}));
+    const std::vector<float> numbers{1.0F, -2.0F, 0.1F};
+    const std::string floats(reinterpret_cast<const char *>(numbers.data()), 12);
+    const auto raw = slopes_of(proto_number(10, 1) + proto_bytes(12, floats));
+    ASSERT_TRUE(raw.ok()) << raw.error().message;
+    EXPECT_EQ(*raw, numbers);
+    EXPECT_EQ(half_to_float(0x7bff), 65504.0F);
+    EXPECT_EQ(half_to_float(0x03ff), 1023 * 0x1p-24F); // the largest subnormal number
+    EXPECT_EQ(half_to_float(0x0400), 0x1p-14F);
+    EXPECT_TRUE(std::signbit(half_to_float(0x8000)));
+    EXPECT_TRUE(std::isinf(half_to_float(0x7c00)));
+    EXPECT_TRUE(std::isnan(half_to_float(0x7e00)));
+}
+
+TEST(NetworkFiles, DamagedHalfPrecisionIsRefused) {
+    const auto code = [](const std::string &numbers) {
+        const auto read = slopes_of(numbers);
+        return read.ok() ? Errc{} : read.error().code;
+    };
+    const std::string six("\x00\x3c\x00\xc0\x01\x00", 6), twelve(12, '\0');
+    EXPECT_EQ(code(proto_number(10, 2) + proto_bytes(12, six.substr(1))), Errc::Corrupt);
+    EXPECT_EQ(code(proto_number(10, 2) + proto_bytes(12, six.substr(2))), Errc::Corrupt);
+    EXPECT_EQ(code(proto_bytes(12, six)), Errc::Corrupt); // not floats
+    EXPECT_EQ(code(proto_bytes(5, twelve) + proto_number(10, 2) + proto_bytes(12, six)),
+              Errc::Corrupt); // twice
+    EXPECT_EQ(code(proto_number(10, 3) + proto_bytes(12, six)), Errc::Unsupported);
 }
 
 TEST(NetworkFiles, AWindowLargerThanThePictureIsAMismatch) {

@@ -82,6 +82,8 @@ class CaffeReader {
     Result<void> read_blob(std::string_view bytes, Constant &blob, const std::string &layer) {
         Dims old(4, 0); // num, channels, height, width of older writers
         bool is_old = false, good = true;
+        std::uint64_t raw_type = 1; // DOUBLE 0, FLOAT 1, FLOAT16 2
+        std::string_view raw;
         WireReader r(bytes);
         while (good && r.next()) {
             if (r.field() >= 1 && r.field() <= 4) {
@@ -97,8 +99,19 @@ class CaffeReader {
                 good = good && shape.ok();
             } else if (r.field() == 8) {
                 return unsupported("double precision in layer '" + layer + "'");
+            } else if (r.field() == 10 && r.type() == WireReader::kVarint) {
+                raw_type = r.number();
+            } else if (r.field() == 12 && r.is_bytes()) {
+                raw = r.bytes(); // NVIDIA's Caffe and OpenCV keep half precision so
             }
         }
+        if (!raw.empty() && raw_type != 1 && raw_type != 2)
+            return unsupported("numbers of type " + std::to_string(raw_type) + " in layer '" +
+                               layer + "'");
+        if (!raw.empty())
+            good = good && blob.floats.empty() &&
+                   (raw_type == 2 ? append_halves(raw, blob.floats)
+                                  : append_floats(raw, blob.floats));
         if (blob.dims.empty() && is_old)
             blob.dims = old;
         const std::int64_t count = count_elements(blob.dims);

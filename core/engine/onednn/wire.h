@@ -113,4 +113,29 @@ inline bool append_floats(std::string_view bytes, std::vector<float> &out) {
     return true;
 }
 
+/// The value of a number in half precision (IEEE 754 binary16); exact.
+inline float half_to_float(std::uint16_t half) {
+    const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000U) << 16;
+    const std::uint32_t exponent = (half >> 10) & 31U, fraction = half & 1023U;
+    if (exponent == 0) { // zero and subnormal numbers: fraction * 2^-24
+        const float value = static_cast<float>(fraction) * 0x1p-24F;
+        return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(value));
+    }
+    const std::uint32_t bits = exponent == 31 ? 0x7f800000U : (exponent + 112) << 23;
+    return std::bit_cast<float>(sign | bits | fraction << 13);
+}
+
+/// As append_floats(), of half-precision numbers.
+inline bool append_halves(std::string_view bytes, std::vector<float> &out) {
+    if (bytes.size() % 2 != 0)
+        return false;
+    out.reserve(out.size() + bytes.size() / 2);
+    for (std::size_t i = 0; i < bytes.size(); i += 2) {
+        std::uint16_t half = 0;
+        std::memcpy(&half, bytes.data() + i, 2);
+        out.push_back(half_to_float(half));
+    }
+    return true;
+}
+
 } // namespace sphere::onednn
