@@ -78,7 +78,7 @@ def main():
         train.write_atomically(path, lambda file: file.write(json.dumps(results, indent=1).encode()))
         print(f"  {result}", flush=True)
         os.remove(os.path.join(known.work, "arm-" + slug(name), "state.pt"))  # 0.4 GB that nobody needs
-    rows = sorted(({"arm": name, **result} for name, result in results.items()), key=lambda r: r["held_out_distance"])
+    rows = sorted(({"arm": name, **result} for name, result in results.items()), key=lambda r: r["held_out_distance"] or 2)
     if rows:
         with open(os.path.join(known.work, "ablation.csv"), "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, rows[0].keys())

@@ -13,11 +13,15 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
 
 
 def split(files, out, limit):
     os.makedirs(out, exist_ok=True)
+    for name in os.listdir(out):
+        if re.fullmatch(r"piece-\d{4,}", name):
+            os.remove(os.path.join(out, name))  # of an earlier split
     entries, pieces = [], []
     current = digest = None
     for path in files:

@@ -327,8 +327,9 @@ class Trainer:
         self.save()
         curves.draw(self.path("log.csv"), self.path("log.svg"))
         done = self.progress() >= 1
-        summary = {"step": self.step, "seconds": round(self.seconds, 1), "done": done, "held_out_distance": distance,
-                   "held_out_pairs": pairs, "crops_per_second": round(self.step * o.batch / max(self.seconds, 1e-9), 1)}
+        summary = {"step": self.step, "seconds": round(self.seconds, 1), "done": done,
+                   **{k: v if math.isfinite(v) else None for k, v in (("held_out_distance", distance), ("held_out_pairs", pairs))},
+                   "crops_per_second": round(self.step * o.batch / max(self.seconds, 1e-9), 1)}
         self.report(json.dumps(summary))
         return summary
 

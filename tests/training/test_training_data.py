@@ -165,6 +165,11 @@ class Packing(Folder):
         for piece in self.pieces:
             os.remove(self.at("pieces", piece["name"]))
         self.assertEqual(self.run_join().returncode, 0)  # all there already
+        pack.split([self.at("b.bin")], self.at("pieces"), 500_000)
+        with open(self.at("pieces", "piece-0007"), "wb"):
+            pass
+        pack.split([self.at("b.bin")], self.at("pieces"), 1_000_000)
+        self.assertEqual(sorted(os.listdir(self.at("pieces"))), ["manifest.json", "piece-0001", "piece-0002"])
 
     def test_missing_and_damaged_pieces_are_named(self):
         os.remove(self.at("pieces", "piece-0002"))

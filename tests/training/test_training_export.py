@@ -179,5 +179,115 @@ class Export(unittest.TestCase):
         self.assertLess(difference(rows[1], rows[0]), 1e-4)
 
 
+class Release(unittest.TestCase):
+    """Weights enter models/ only when they passed the bar."""
+
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder, self.models = os.path.join(holder.name, "made"), os.path.join(holder.name, "models")
+        os.mkdir(self.models)
+        facts = export.export([("fc5", "InnerProduct", [numpy.ones((2, 3)), numpy.zeros(2)])], self.folder, {})
+        self.report = {**facts, "date": "2026-11-24", "detector": "yunet-320",
+                       "lfw": {"pairs": 1200, "flip": "concat", "accuracy": 0.98}, "int8": {"pairs_lost": 2},
+                       "calibration": {"pairs": 580, "same": 178, "accuracy": 0.99, "threshold": 0.55},
+                       "at_threshold": {"true_accepts": 0.9, "false_accepts": 0.0}}
+
+    def release(self):
+        path = os.path.join(self.folder, "report.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(self.report, file)
+        return subprocess.run([sys.executable, os.path.join(ROOT, "models/training/release.py"), "--model", self.folder, "--report", path,
+                               "--models", self.models], capture_output=True, text=True, check=False)
+
+    def refused(self, why):
+        done = self.release()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(why, done.stderr)
+        self.assertEqual(os.listdir(self.models), [])
+
+    def test_at_the_bar_everything_is_written(self):
+        done = self.release()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        names = ["sphereface20-sphere" + end for end in (".caffemodel", ".json", ".prototxt")]
+        self.assertEqual(sorted(os.listdir(self.models)), names)
+        with open(os.path.join(self.models, names[1]), encoding="utf-8") as file:
+            descriptor = json.load(file)
+        self.assertTrue(descriptor["may_be_default"])
+        self.assertEqual(descriptor["metrics"]["cosine"]["threshold"], 0.55)
+        self.assertEqual(descriptor["files"][0]["sha256"], export.sha256(os.path.join(self.models, names[0])))
+
+    def test_below_the_bar(self):
+        self.report["lfw"]["accuracy"] = 0.9799
+        self.refused("0.9799")
+
+    def test_int8_that_loses_pairs_or_was_not_measured(self):
+        self.report["int8"] = {"pairs_lost": 3}
+        self.refused("3 pairs")
+        self.report["int8"] = {"error": "no engine"}
+        self.refused("not measured")
+
+    def test_a_part_of_lfw_is_not_lfw(self):
+        self.report["lfw"]["pairs"] = 20
+        self.refused("whole")
+
+    def test_a_report_of_other_weights(self):
+        with open(os.path.join(self.folder, "sphereface20-sphere.caffemodel"), "ab") as file:
+            file.write(b"!")
+        self.refused("other weights")
+
+    def test_no_untrained_descriptor_is_where_models_are_looked_for(self):
+        path = os.path.join(ROOT, "models", "sphereface20-sphere.json")
+        if os.path.exists(path):  # then its files are there, and it was measured
+            with open(path, encoding="utf-8") as file:
+                descriptor = json.load(file)
+            for entry in descriptor["files"]:
+                self.assertEqual(export.sha256(os.path.join(ROOT, "models", entry["name"])), entry["sha256"])
+            self.assertIn("evaluate.py", descriptor["metrics"]["cosine"]["source"])
+        else:
+            self.assertFalse(os.path.exists(os.path.join(ROOT, "models", "sphereface20-sphere.caffemodel")))
+
+
+class Measurements(unittest.TestCase):
+    def test_groups_are_judged_by_one_threshold(self):
+        import evaluate
+        random = numpy.random.default_rng(6)
+
+        class Net:  # an embedding that is the crop's first pixel
+            def setInput(self, blob):
+                self.value = round(float(blob[0, 0, 56, 48]) * 128 + 127.5)
+
+            def forward(self, _):
+                row = numpy.zeros(8, numpy.float32)
+                row[self.value] = 1
+                return row
+
+        class Split:
+            index = {"dataset": numpy.array([0, 0, 0, 0, 1, 1]), "datasets": ["a", "b"]}
+            pairs = numpy.array([[0, 1], [2, 3], [0, 2], [4, 5]])
+            same = numpy.array([True, True, False, False])
+
+        crops = random.integers(0, 256, (6, 112, 112, 3)).astype(numpy.uint8)
+        for i, value in enumerate((1, 1, 2, 3, 4, 4)):  # 2-3: the same person, missed; 4-5: two people, taken for one
+            crops[i, 56, 56] = crops[i, 56, 55] = value
+        found = evaluate.groups(Net(), crops, Split())
+        self.assertEqual(found["a"], {"pairs": 3, "right": 2 / 3, "true_accepts": 0.5, "false_accepts": 0.0})
+        self.assertEqual(found["b"], {"pairs": 1, "right": 0.0, "true_accepts": None, "false_accepts": 1.0})
+        self.assertEqual(found["all"]["right"], 0.5)
+
+    def test_all_pairs_of_deepface_unit(self):
+        import evaluate
+        unit = os.path.join(SHARED, "data", "deepface-unit")
+        if not os.path.exists(unit):
+            self.skipTest(f"no {unit} (set SPHERE_TEST_DATA)")
+        with tempfile.TemporaryDirectory() as folder:
+            evaluate.unit_pairs(unit, os.path.join(folder, "pairs.csv"))
+            with open(os.path.join(folder, "pairs.csv"), encoding="utf-8") as file:
+                rows = [line.strip().split(",") for line in file][1:]
+        self.assertEqual(len(rows), 580)
+        self.assertEqual(sum(row[2] == "Yes" for row in rows), 178)
+        self.assertTrue(all(os.path.exists(os.path.join(unit, name)) for row in rows for name in row[:2]))
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -15,7 +15,7 @@ import numpy
 
 from training_support import ROOT, made_set
 
-WITHOUT_TORCH = "PyTorch is not installed (Debian: apt install python3-torch)"
+WITHOUT_TORCH = "this machine has no PyTorch (Debian: apt install python3-torch)"
 try:
     import torch
 except ImportError:
