@@ -18,7 +18,7 @@ Installs what the tests need (Debian), builds, runs the tests and prints each sk
 
   -k TEXT          only tests whose name contains TEXT
   --suite NAME     only tests of the folder tests/NAME (core, conformance, gst, cli, parity,
-                   system); may be repeated
+                   training, system); may be repeated
   --compiled-only  leave out the tests that are scripts
   --build-dir DIR  where to build (default: build-tests)
   --no-install     do not install packages

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+import types
 
 import teacher
 import train
@@ -34,11 +35,20 @@ def slug(name):
     return "".join(c if c.isalnum() else "-" for c in name)
 
 
-def run_arm(options, extra, report):
-    """The arm's result, or None where it was stopped before its end."""
-    trainer = train.Trainer(train.parse(options + extra), report)
-    summary = trainer.run()
-    return {k: summary[k] for k in ("held_out_distance", "held_out_pairs", "crops_per_second", "step")} if summary["done"] else None
+class Arms:
+    """Runs one after another, on the same data in memory."""
+
+    def __init__(self):
+        self.data = None
+
+    def run(self, options, extra):
+        """The arm's result, or None where it was stopped before its end."""
+        trainer = train.Trainer(train.parse(options + extra), lambda text: None, self.data)
+        if self.data is None:
+            self.data = types.SimpleNamespace(**{name: getattr(trainer, name) for name in train.SHARED})
+        summary = trainer.run()
+        keys = ("held_out_distance", "held_out_pairs", "crops_per_second", "step")
+        return {k: summary[k] for k in keys} if summary["done"] else None
 
 
 def main():
@@ -58,7 +68,7 @@ def main():
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             results = json.load(file)
-    finished = True
+    finished, arms = True, Arms()
     for name, arm in ARMS[:known.arms]:
         if name in results:
             continue
@@ -70,7 +80,7 @@ def main():
                    os.path.join(known.work, "arm-" + slug(name)), "--minutes", str(known.minutes), "--steps", str(known.steps),
                    "--held-out-seconds", "1e9", "--save-seconds", "1e9", *(["--stop-after", str(left)] if known.stop_after else []), *rest]
         print(f"arm: {name} {' '.join(arm)}", flush=True)
-        result = run_arm(options, arm, lambda text: None)
+        result = arms.run(options, arm)
         if result is None:
             finished = False
             break

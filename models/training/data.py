@@ -34,7 +34,7 @@ def read_index(folder, limit=0):
 
 def fill_margins(crop):
     """Black that touches the border takes the colour of the nearest pixel of the picture."""
-    dark = (crop.max(axis=2) <= 10).astype(numpy.uint8)
+    dark = (crop.max(axis=2) <= 5).astype(numpy.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=4)
     margin = numpy.zeros_like(dark)
     for label in range(1, count):
@@ -65,7 +65,7 @@ def decode(blob, coverage, number):
 
 def fingerprint(folder, limit):
     """Of what a cache was made from: the index as it stands, and the sizes of the shards."""
-    digest = hashlib.sha256(f"3 {limit}".encode())
+    digest = hashlib.sha256(f"4 {limit}".encode())
     with open(os.path.join(folder, "index.tsv"), "rb") as file:
         digest.update(file.read())
     for name in sorted(n for n in os.listdir(folder) if n.startswith("crops-")):

@@ -30,6 +30,7 @@ import teacher
 from augment import Augmenter, student_input, teacher_input
 
 COLUMNS = ("step", "seconds", "crops", "rate", "loss", "distillation", "margin", "held_out_distance", "held_out_pairs")
+SHARED = ("crops", "pixels", "targets", "split", "labels", "heads")  # what runs on the same crops have in common
 
 
 def parse(arguments=None):
@@ -80,7 +81,8 @@ def write_atomically(path, write):
 
 
 class Trainer:
-    def __init__(self, options, report=print):
+    def __init__(self, options, report=print, like=None):
+        """`like`: another trainer of the same crops, whose data are shared."""
         self.options, self.report = options, report
         self.device = torch.device(options.device)
         if options.threads:
@@ -91,7 +93,11 @@ class Trainer:
         for folder in (options.work, options.run or options.work):
             os.makedirs(folder, exist_ok=True)
         torch.manual_seed(options.seed)
-        self._load_data()
+        if like is None:
+            self._load_data()
+        else:
+            for name in SHARED:
+                setattr(self, name, getattr(like, name))
         self._make_network()
         self.step, self.seconds = 0, 0.0
         self.stopping = False

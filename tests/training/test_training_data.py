@@ -53,7 +53,7 @@ class Crops(Folder):
         margins = [i for i in range(len(crops)) if index["coverage"][i] < 1]
         for i in margins:
             black = (crops[i][:, :18].max(axis=2) <= 10).mean()
-            self.assertGreater(black, 0.9) if i % 2 else self.assertLess(black, 0.1)
+            self.assertGreater(black, 0.9) if i % 2 else self.assertLess(black, 0.3)
         self.assertEqual({i % 2 for i in margins}, {0, 1})
 
     def test_a_missing_or_damaged_shard_is_named(self):
