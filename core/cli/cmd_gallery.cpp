@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 const GalleryAction *const kActions[] = {
     &kListAction,    &kShowAction,   &kSetAction,      &kRemoveAction,     &kRenameAction,
     &kPromoteAction, &kCheckAction,  &kNegativeAction, &kQuarantineAction, &kReembedAction,
-    &kExportAction,  &kImportAction, &kStatsAction,
+    &kExportAction,  &kImportAction, &kStatsAction,    &kIndexAction,
 };
 
 std::vector<OptionSpec> options() {
@@ -114,7 +114,7 @@ Result<int> apply_and_say(const GalleryContext &context, PeopleAdmin &admin,
             return std::move(done).error();
     }
     if (context.json()) {
-        print_line(Json{{"gallery", context.location},
+        print_line(Json{{"gallery", context.shown()},
                         {"action", action},
                         {"done", said},
                         {"dry_run", context.dry_run}}
@@ -153,6 +153,7 @@ const Command kGalleryCommand = {
     "quarantine [FACE…] [--release] faces that are kept and not looked for; without: lists "
     "them\n"
     "re-embed --model=MODEL         all faces by another model, from their thumbnails\n"
+    "index [--metric=METRIC]        on PostgreSQL: makes pgvector's index, for index=pgvector\n"
     "export FOLDER, import FOLDER   plain files with checksums (docs/gallery.md)\n"
     "stats                          counts, stamp, the newest entries of the audit table",
     "spherectl gallery list --gallery people.db",

@@ -4,6 +4,7 @@
 
 #include "core/cli/command.h"
 #include "core/gallery/people_admin.h"
+#include "core/gallery/postgres_store.h"
 #include "core/gallery/store.h"
 
 #include <memory>
@@ -19,6 +20,7 @@ struct GalleryContext {
     std::span<const std::string> words; ///< what follows the action
     bool dry_run = false;
 
+    std::string shown() const { return shown_location(location); } ///< without a password
     bool json() const { return context.json; }
     const Arguments &arguments() const { return context.arguments; }
 };
@@ -66,5 +68,6 @@ extern const GalleryAction kExportAction;
 extern const GalleryAction kImportAction;
 extern const GalleryAction kCheckAction;
 extern const GalleryAction kReembedAction;
+extern const GalleryAction kIndexAction;
 
 } // namespace sphere::cli

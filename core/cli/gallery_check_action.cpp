@@ -72,7 +72,7 @@ Json to_json(const GalleryContext &context, const GalleryCheck &check,
              {"other_face", finding.other_face_id ? Json(finding.other_face_id) : Json()},
              {"other_id", finding.other_face_id ? Json(finding.other_person_id) : Json()},
              {"value", tidy(finding.value)}});
-    return {{"gallery", context.location},
+    return {{"gallery", context.shown()},
             {"metric", metric_name(options.metric)},
             {"threshold", tidy(options.threshold)},
             {"margin", tidy(options.margin)},

@@ -33,7 +33,7 @@ Result<int> list_negatives(const GalleryContext &context, const OpenGallery &gal
                        "  " + negative.source);
     }
     if (context.json())
-        print_json({{"gallery", context.location}, {"negatives", rows}});
+        print_json({{"gallery", context.shown()}, {"negatives", rows}});
     else
         print_line(std::to_string(notes->negatives.size()) +
                    (notes->negatives.size() == 1 ? " negative" : " negatives"));
@@ -53,7 +53,7 @@ Result<int> add_negatives(const GalleryContext &context, const OpenGallery &gall
         FaceSession::open(follow_stamp(*session_options, context.arguments(), snapshot->stamp));
     if (!session)
         return std::move(session).error();
-    SPHERE_TRY(check_stamp(context.location, snapshot->stamp, *session));
+    SPHERE_TRY(check_stamp(context.shown(), snapshot->stamp, *session));
     std::vector<GalleryChange> changes;
     std::vector<std::string> said;
     std::vector<Failure> failures;
@@ -114,7 +114,7 @@ Result<int> list_quarantine(const GalleryContext &context, const OpenGallery &ga
                        face.source);
     }
     if (context.json())
-        print_json({{"gallery", context.location}, {"quarantine", rows}});
+        print_json({{"gallery", context.shown()}, {"quarantine", rows}});
     else
         print_line(std::to_string(rows.size()) + (rows.size() == 1 ? " face" : " faces") +
                    " in quarantine");
@@ -167,7 +167,7 @@ void print_stats(const GalleryContext &context, const Counts &counts,
                              {"action", entry.action},
                              {"subject", entry.subject},
                              {"detail", entry.detail}});
-        print_json({{"gallery", context.location},
+        print_json({{"gallery", context.shown()},
                     {"version", snapshot.version},
                     {"stamp", stamp_json(snapshot.stamp)},
                     {"people", counts.people},

@@ -50,7 +50,7 @@ void print_people(const GalleryContext &context, const std::vector<Person> &peop
         Json rows = Json::array();
         for (const Person &person : people)
             rows.push_back(to_json(person));
-        print_json({{"gallery", context.location}, {"people", rows}});
+        print_json({{"gallery", context.shown()}, {"people", rows}});
         return;
     }
     long long faces = 0;
@@ -79,7 +79,7 @@ void print_strangers(const GalleryContext &context, const std::vector<Stranger> 
                        time_text(stranger.last_seen_ms));
     }
     if (context.json())
-        print_json({{"gallery", context.location}, {"strangers", rows}});
+        print_json({{"gallery", context.shown()}, {"strangers", rows}});
     else
         print_line(counted(static_cast<long long>(strangers.size()), "stranger", "strangers"));
 }
@@ -138,7 +138,7 @@ Result<int> run_show(const GalleryContext &context) {
         return std::move(notes).error();
     Json rows = Json::array();
     for (const std::string &id : context.words) {
-        auto person = find_person(*people, *notes, id, context.location);
+        auto person = find_person(*people, *notes, id, context.shown());
         if (!person)
             return std::move(person).error();
         auto faces = gallery->admin->list_faces(id);
@@ -159,7 +159,7 @@ Result<int> run_show(const GalleryContext &context) {
             print_face(face);
     }
     if (context.json())
-        print_json({{"gallery", context.location}, {"people", rows}});
+        print_json({{"gallery", context.shown()}, {"people", rows}});
     return kExitDone;
 }
 
@@ -200,7 +200,7 @@ Result<void> check_names(const GalleryContext &context, const OpenGallery &galle
     if (!notes)
         return std::move(notes).error();
     for (const std::string &name : context.words)
-        if (auto person = find_person(*people, *notes, name, context.location); !person)
+        if (auto person = find_person(*people, *notes, name, context.shown()); !person)
             return fail(person.error().code, person.error().message, "; nothing was changed");
     return {};
 }
@@ -258,9 +258,8 @@ Result<int> run_remove(const GalleryContext &context) {
             return std::move(done).error();
     }
     if (context.json())
-        print_json({{"gallery", context.location},
-                    {"removed", removed},
-                    {"dry_run", context.dry_run}});
+        print_json(
+            {{"gallery", context.shown()}, {"removed", removed}, {"dry_run", context.dry_run}});
     else
         for (const std::string &name : removed)
             print_line((context.dry_run ? "would remove " : "removed ") + name);

@@ -45,7 +45,7 @@ Result<int> say(const GalleryContext &context, const FaceSession &session,
                 const Embedded &embedded) {
     const std::size_t count = embedded.change.faces.size();
     if (context.json())
-        print_line(Json{{"gallery", context.location},
+        print_line(Json{{"gallery", context.shown()},
                         {"model", session.stamp().model},
                         {"faces", count},
                         {"lost", embedded.without_thumbnail},
@@ -77,7 +77,7 @@ Result<int> run_reembed(const GalleryContext &context) {
     if (!faces)
         return std::move(faces).error();
     if (!snapshot->stamp || faces->empty())
-        return fail(Errc::NotFound, context.location, ": nobody is enrolled");
+        return fail(Errc::NotFound, context.shown(), ": nobody is enrolled");
     auto session = FaceSession::open(*options);
     if (!session)
         return std::move(session).error();
@@ -86,7 +86,7 @@ Result<int> run_reembed(const GalleryContext &context) {
     if (!embedded)
         return std::move(embedded).error();
     if (embedded->without_thumbnail > 0 && !context.arguments().has("partial"))
-        return fail(Errc::NotFound, context.location, ": ", embedded->without_thumbnail, " of ",
+        return fail(Errc::NotFound, context.shown(), ": ", embedded->without_thumbnail, " of ",
                     faces->size(),
                     " faces have no thumbnail and would be found no more; nothing was changed. "
                     "Enrol their photographs again into a new gallery, or accept it with "

@@ -27,7 +27,7 @@ PortableProgress make_progress(const char *what) {
 Result<int> say(const GalleryContext &context, const char *action, const std::string &folder,
                 const PortableCounts &counts, double seconds) {
     if (context.json()) {
-        print_line(Json{{"gallery", context.location},
+        print_line(Json{{"gallery", context.shown()},
                         {"folder", folder},
                         {"people", counts.people},
                         {"faces", counts.faces},

@@ -153,13 +153,39 @@ Result<void> GalleryFollower::publish(const Gallery &gallery) {
 }
 
 Result<GalleryFollower::Gallery> GalleryFollower::from_store(const MatchOptions &options) {
+    if (options.gallery().in_store())
+        return in_store();
     auto snapshot = store_->load();
     if (!snapshot)
         return std::move(snapshot).error();
     return MatchedGallery::build(std::move(*snapshot), options.gallery());
 }
 
+/// The faces stay where they are.
+Result<GalleryFollower::Gallery> GalleryFollower::in_store() {
+    auto outline = store_->load_outline();
+    if (!outline)
+        return std::move(outline).error();
+    const auto options = resolve(outline->stamp);
+    if (!options)
+        return options.error();
+    auto search = store_->face_search(options->metric);
+    if (!search)
+        return std::move(search).error();
+    return MatchedGallery::in_store(std::move(*outline), options->gallery(),
+                                    std::move(*search));
+}
+
+bool GalleryFollower::wants_store_index() const {
+    const auto options = resolve(std::nullopt);
+    return options.ok() && options->gallery().in_store();
+}
+
 Result<void> GalleryFollower::load_first() {
+    if (wants_store_index()) {
+        auto gallery = in_store();
+        return gallery ? publish(*gallery) : Result<void>(std::move(gallery).error());
+    }
     if (auto gallery = from_index_file(); gallery.ok())
         return publish(*gallery);
     auto snapshot = store_->load();
@@ -239,6 +265,10 @@ Result<void> GalleryFollower::follow() {
         return version.error();
     if (*version == current->snapshot().version)
         return {};
+    if (wants_store_index()) {
+        auto gallery = in_store();
+        return gallery ? publish(*gallery) : Result<void>(std::move(gallery).error());
+    }
     auto snapshot = store_->load();
     if (!snapshot)
         return std::move(snapshot).error();

@@ -68,6 +68,8 @@ class GalleryFollower {
     Result<void> load_first();
     Result<Gallery> from_index_file();
     Result<Gallery> from_store(const MatchOptions &options);
+    Result<Gallery> in_store();
+    bool wants_store_index() const;
     Result<void> publish(const Gallery &gallery);
     Result<MatchOptions> resolve(const std::optional<EmbeddingStamp> &stamp) const;
     void run();

@@ -6,6 +6,7 @@
 #include "core/gallery/faiss_index.h"
 #include "core/gallery/hnsw_index.h"
 #include "core/gallery/limits.h"
+#include "core/gallery/pgvector_index.h"
 
 #include <algorithm>
 #include <cassert>
@@ -113,8 +114,16 @@ Result<std::unique_ptr<Index>> make_index(const std::string &kind, int dims, Met
         return make_faiss_index(dims, metric, options, {});
     if (kind.starts_with(std::string(kFaiss) + ":"))
         return make_faiss_index(dims, metric, options, kind.substr(kFaiss.size() + 1));
-    return fail(Errc::InvalidArgument, "no index named \"", kind,
-                "\": use auto, exact, exact-bf16, exact-int8, hnsw, faiss or faiss:FACTORY");
+    const std::string store_kind = std::string(kStoreIndex) + ":";
+    if (kind.starts_with(store_kind))
+        return make_pgvector_index(kind.substr(store_kind.size()), dims, metric);
+    if (kind == kStoreIndex)
+        return fail(Errc::InvalidArgument,
+                    "index pgvector searches the faces of a gallery on a PostgreSQL server "
+                    "where they are: choose another for faces in memory");
+    return fail(
+        Errc::InvalidArgument, "no index named \"", kind,
+        "\": use auto, exact, exact-bf16, exact-int8, hnsw, faiss, faiss:FACTORY or pgvector");
 }
 
 } // namespace sphere

@@ -64,6 +64,9 @@ struct IndexOptions {
 };
 inline constexpr int kMaxIndexThreads = 256;
 
+/// The kind with which faces stay in the store, which searches them (Store::face_search).
+inline constexpr const char *kStoreIndex = "pgvector";
+
 /// "auto" by the number of rows; any other kind as it is (docs/search.md has the measurements).
 std::string choose_index_kind(const std::string &kind, std::size_t rows);
 
@@ -75,6 +78,8 @@ std::string choose_index_kind(const std::string &kind, std::size_t rows);
 ///   512) faiss, faiss:FACTORY  what Faiss makes of the factory string ("Flat" without one),
 ///   beside
 ///               the rows
+///   pgvector:LOCATION  an HNSW index of pgvector, in a table of its own on the PostgreSQL
+///               server at LOCATION, for as long as it is connected: approximate
 ///   auto        exact here; who knows how many rows there will be asks choose_index_kind()
 /// Errors: InvalidArgument (no such kind, dims, threads), Unsupported (not in this build; says
 /// what to enable).

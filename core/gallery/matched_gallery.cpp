@@ -80,6 +80,39 @@ void release(std::vector<float> &values) {
     std::vector<float>().swap(values);
 }
 
+/// The first face of each person, in the order of nearest first.
+template <typename Face, typename SamePerson>
+std::vector<Face> first_of_each(std::vector<Face> faces, std::size_t people,
+                                const SamePerson &same_person) {
+    std::vector<Face> best;
+    for (Face &face : faces) {
+        if (best.size() == people)
+            break;
+        if (std::none_of(best.begin(), best.end(),
+                         [&](const Face &other) { return same_person(other, face); }))
+            best.push_back(std::move(face));
+    }
+    return best;
+}
+
+/// Asks for more until there are enough: the nearest faces may all be of one person. `faces`:
+/// of k, nearest first.
+template <typename Faces, typename SamePerson>
+auto enough_people(std::size_t people, const Faces &faces, const SamePerson &same_person)
+    -> decltype(faces(people)) {
+    for (std::size_t k = std::max<std::size_t>(16, 4 * people), had = 0;; k *= 4) {
+        auto found = faces(k);
+        if (!found)
+            return found;
+        const std::size_t count = found->size();
+        auto best = first_of_each(std::move(*found), people, same_person);
+        // There are no more, or no more are to be had.
+        if (best.size() == people || count < k || count == had)
+            return best;
+        had = count;
+    }
+}
+
 } // namespace
 
 Result<void> MatchedGallery::fill(Index &index) {
@@ -161,6 +194,21 @@ MatchedGallery::build(GallerySnapshot snapshot, const GalleryOptions &options, b
 }
 
 Result<std::shared_ptr<const MatchedGallery>>
+MatchedGallery::in_store(GallerySnapshot outline, const GalleryOptions &options,
+                         std::shared_ptr<const FaceSearch> search) {
+    if (options.compare != PersonTemplate::Best)
+        return fail(Errc::InvalidArgument, "index ", kStoreIndex,
+                    " compares every face of a person, not their mean: choose another index");
+    std::shared_ptr<MatchedGallery> gallery(new MatchedGallery);
+    gallery->options_ = options;
+    gallery->file_.snapshot = std::move(outline);
+    gallery->file_.kind = options.index;
+    gallery->file_.metric = options.metric;
+    gallery->search_ = std::move(search);
+    return std::shared_ptr<const MatchedGallery>(std::move(gallery));
+}
+
+Result<std::shared_ptr<const MatchedGallery>>
 MatchedGallery::open(IndexFile file, const GalleryOptions &options) {
     std::shared_ptr<MatchedGallery> gallery(new MatchedGallery);
     gallery->options_ = options;
@@ -237,37 +285,67 @@ std::optional<std::size_t> MatchedGallery::place_of(std::int64_t face_id) const 
     return static_cast<std::size_t>(found - faces.begin());
 }
 
-/// Asks the index for more until there are enough: the nearest rows may all be of one person.
 std::vector<Hit> MatchedGallery::nearest_people(std::span<const float> query,
                                                 std::size_t people) const {
     const auto &faces = file_.snapshot.faces;
-    for (std::size_t k = std::max<std::size_t>(16, 4 * people);; k *= 4) {
-        const auto hits = file_.index->search(query, k);
-        if (!hits)
-            return {};
-        std::vector<Hit> best;
-        for (const Hit &hit : *hits) {
-            const auto place = place_of(hit.id);
-            if (!place) // a damaged index file may name faces that are not there
-                continue;
-            const std::string &person = faces[*place].person_id;
-            const bool seen = std::any_of(best.begin(), best.end(), [&](const Hit &other) {
-                return faces[static_cast<std::size_t>(other.id)].person_id == person;
-            });
-            if (!seen)
-                best.push_back({static_cast<std::int64_t>(*place), hit.distance});
-            if (best.size() == people)
-                return best;
+    auto best = enough_people(
+        people,
+        [&](std::size_t k) -> Result<std::vector<Hit>> {
+            auto hits = file_.index->search(query, k);
+            if (!hits)
+                return hits;
+            for (Hit &hit : *hits) // a damaged index file may name faces that are not there
+                hit.id = static_cast<std::int64_t>(place_of(hit.id).value_or(faces.size()));
+            return hits;
+        },
+        [&](const Hit &a, const Hit &b) {
+            const auto i = static_cast<std::size_t>(a.id);
+            const auto j = static_cast<std::size_t>(b.id);
+            return i == j || (i < faces.size() && j < faces.size() &&
+                              faces[i].person_id == faces[j].person_id);
+        });
+    if (!best)
+        return {};
+    std::erase_if(*best, [&](const Hit &hit) {
+        return static_cast<std::size_t>(hit.id) >= faces.size();
+    });
+    return std::move(*best);
+}
+
+Result<std::vector<NearPerson>> MatchedGallery::find_people(std::span<const float> query,
+                                                            std::size_t people) const {
+    std::vector<NearPerson> found;
+    if (!options_.in_store()) {
+        for (const Hit &hit : nearest_people(query, people)) {
+            const auto place = static_cast<std::size_t>(hit.id);
+            const EnrolledFace &face = file_.snapshot.faces[place];
+            found.push_back({face.person_id, face.label, hit.distance, file_.norms[place]});
         }
-        if (hits->size() < k)
-            return best;
+        if (found.empty() && !empty())
+            return fail(Errc::Internal, "gallery: not enough memory to search it");
+        return found;
     }
+    if (!search_)
+        return found;
+    auto faces = enough_people(
+        people, [&](std::size_t k) { return search_->nearest(query, k); },
+        [](const FoundFace &a, const FoundFace &b) { return a.person_id == b.person_id; });
+    if (!faces)
+        return std::move(faces).error();
+    for (FoundFace &face : *faces)
+        found.push_back(
+            {std::move(face.person_id), std::move(face.label), face.distance, face.norm});
+    return found;
+}
+
+bool MatchedGallery::empty() const {
+    return options_.in_store() ? search_ == nullptr : file_.snapshot.faces.empty();
 }
 
 bool MatchedGallery::wants_rebuild() const {
     if (choose_index_kind(options_.index, file_.snapshot.faces.size()) != file_.kind)
         return true;
-    return !file_.kind.starts_with("exact") && changed_ * 10 > built_;
+    return !options_.in_store() && !file_.kind.starts_with("exact") && changed_ * 10 > built_;
 }
 
 bool MatchedGallery::can_be_saved() const {

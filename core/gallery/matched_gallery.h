@@ -2,6 +2,7 @@
 // A gallery's people and the index over their faces, as a Matcher searches them.
 #pragma once
 
+#include "core/gallery/face_search.h"
 #include "core/gallery/index_file.h"
 
 #include <memory>
@@ -19,10 +20,20 @@ struct GalleryOptions {
     std::string index = "auto";
     PersonTemplate compare = PersonTemplate::Best;
     IndexOptions search{};
+    /// The faces stay in the store, which searches them.
+    bool in_store() const { return index == kStoreIndex; }
     bool operator==(const GalleryOptions &other) const {
         return metric == other.metric && index == other.index && compare == other.compare &&
                search.threads == other.search.threads;
     }
+};
+
+/// Somebody who may be it.
+struct NearPerson {
+    std::string id;
+    std::string label;
+    float distance = 0; ///< of the nearest face, or of the mean
+    float norm = 0;     ///< the length of that embedding
 };
 
 /// Immutable; searched from any thread.
@@ -35,6 +46,11 @@ class MatchedGallery {
     /// What an index file of these options held.
     static Result<std::shared_ptr<const MatchedGallery>> open(IndexFile file,
                                                               const GalleryOptions &options);
+    /// Searched by the store (GalleryOptions::in_store()): `outline` has no faces, and `search`
+    /// is null where the store has none either.
+    static Result<std::shared_ptr<const MatchedGallery>>
+    in_store(GallerySnapshot outline, const GalleryOptions &options,
+             std::shared_ptr<const FaceSearch> search);
     /// As `fresh` has it: only what changed goes into (a fork of) the index. This one goes on
     /// serving whoever has it.
     Result<std::shared_ptr<const MatchedGallery>> updated(GallerySnapshot fresh) const;
@@ -42,6 +58,12 @@ class MatchedGallery {
     /// The first face of each of the nearest people, nearest first, at most `people`: hits'
     /// ids are places in snapshot().faces. Empty where there is no memory to search.
     std::vector<Hit> nearest_people(std::span<const float> query, std::size_t people) const;
+    /// The same with all that is to be known of them, and in a store, too. Errors: as
+    /// FaceSearch::nearest, Internal (memory).
+    Result<std::vector<NearPerson>> find_people(std::span<const float> query,
+                                                std::size_t people) const;
+    /// Nobody is to be found. (In a store there may be nobody all the same.)
+    bool empty() const;
 
     /// Faces by ascending id, without their embeddings: the index has them.
     const GallerySnapshot &snapshot() const { return file_.snapshot; }
@@ -64,6 +86,7 @@ class MatchedGallery {
 
     GalleryOptions options_;
     IndexFile file_;
+    std::shared_ptr<const FaceSearch> search_; ///< in a store; null where nobody is there
     std::size_t built_ = 0;
     std::size_t changed_ = 0;
 };

@@ -99,27 +99,25 @@ bool Matcher::is_ignored(std::span<const float> query, float nearest_person) con
 
 /// Takes out the people of whom a negative is as near as they are themselves. Negatives farther
 /// than the threshold say nothing about the probe.
-void Matcher::strike_out(std::span<const float> query, std::vector<Hit> &people) const {
+void Matcher::strike_out(std::span<const float> query, std::vector<NearPerson> &people) const {
     if (snapshot().negatives.empty())
         return;
-    std::erase_if(people, [&](const Hit &hit) {
-        const std::string &person =
-            snapshot().faces[static_cast<std::size_t>(hit.id)].person_id;
-        const float distance = nearest_negative(snapshot(), person, query, options_.metric);
-        return distance <= threshold_of(person) && distance <= hit.distance;
+    std::erase_if(people, [&](const NearPerson &person) {
+        const float distance = nearest_negative(snapshot(), person.id, query, options_.metric);
+        return distance <= threshold_of(person.id) && distance <= person.distance;
     });
 }
 
 /// The cosine whatever the metric: from |q - x|^2 = |q|^2 + |x|^2 - 2 q.x where it is not at
 /// hand.
-float Matcher::similarity(const Hit &hit, std::span<const float> query) const {
+float Matcher::similarity(const NearPerson &person, std::span<const float> query) const {
     if (options_.metric == Metric::Cosine)
-        return 1 - hit.distance;
+        return 1 - person.distance;
     double query_square = 0;
     for (const float value : query)
         query_square += static_cast<double>(value) * value;
-    const double norm = gallery_->norm(static_cast<std::size_t>(hit.id));
-    const double distance = hit.distance;
+    const double norm = person.norm;
+    const double distance = person.distance;
     const double lengths = std::sqrt(query_square) * norm;
     if (lengths <= 0)
         return 0;
@@ -139,7 +137,7 @@ MatchResult Matcher::match(const Embedding &probe) const {
         decide(FaceState::Unusable, FaceReason::NotEmbedded);
         return result;
     }
-    if (snapshot().faces.empty()) {
+    if (gallery_->empty()) {
         decide(FaceState::Unknown, FaceReason::EmptyGallery);
         return result;
     }
@@ -150,9 +148,14 @@ MatchResult Matcher::match(const Embedding &probe) const {
     }
 
     const auto top_k = static_cast<std::size_t>(options_.top_k);
-    std::vector<Hit> people = gallery_->nearest_people(probe.values, wanted_people(top_k));
-    if (people.empty()) { // out of memory: this face stays undecided, the stream goes on
+    auto found = gallery_->find_people(probe.values, wanted_people(top_k));
+    if (!found) { // no memory, no server: this face stays undecided, the stream goes on
         decide(FaceState::Unusable, FaceReason::NotEmbedded);
+        return result;
+    }
+    std::vector<NearPerson> &people = *found;
+    if (people.empty()) {
+        decide(FaceState::Unknown, FaceReason::EmptyGallery);
         return result;
     }
     if (is_ignored(probe.values, people.front().distance)) {
@@ -166,12 +169,11 @@ MatchResult Matcher::match(const Embedding &probe) const {
     }
     if (people.size() >= 2)
         result.margin = people[1].distance - people[0].distance;
-    for (const Hit &hit : people) {
+    for (const NearPerson &person : people) {
         if (result.candidates.size() == top_k)
             break;
-        const EnrolledFace &face = snapshot().faces[static_cast<std::size_t>(hit.id)];
         result.candidates.push_back(
-            {face.person_id, face.label, hit.distance, similarity(hit, probe.values)});
+            {person.id, person.label, person.distance, similarity(person, probe.values)});
     }
     result.threshold = threshold_of(result.candidates.front().id);
     if (people.front().distance > result.threshold)

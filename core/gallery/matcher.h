@@ -61,8 +61,8 @@ class Matcher {
     float threshold_of(const std::string &person) const;
     std::size_t wanted_people(std::size_t top_k) const;
     bool is_ignored(std::span<const float> query, float nearest_person) const;
-    void strike_out(std::span<const float> query, std::vector<Hit> &people) const;
-    float similarity(const Hit &hit, std::span<const float> query) const;
+    void strike_out(std::span<const float> query, std::vector<NearPerson> &people) const;
+    float similarity(const NearPerson &person, std::span<const float> query) const;
 
     std::shared_ptr<const MatchedGallery> gallery_;
     MatchOptions options_;

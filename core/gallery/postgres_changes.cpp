@@ -189,10 +189,7 @@ Result<std::int64_t> Applier::operator()(const Reembed &change) {
     if (!stamp)
         return stamp;
     for (const auto &[face, embedding] : change.faces) {
-        auto added = db_.query(
-            "INSERT INTO sphere_embeddings (face, stamp, vector) SELECT face, $2::bigint, "
-            "$3::bytea FROM sphere_faces WHERE face = $1::bigint",
-            {face, *stamp, PgValue::bytes(pg_vector(embedding))});
+        auto added = pg_add_embedding(db_, face, *stamp, embedding);
         if (!added)
             return added;
         if (*added == 0)

@@ -11,6 +11,7 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -93,6 +94,13 @@ class PgDb {
     /// so behind a pooler, which may give each transaction another.
     Result<bool> is_direct();
 
+    /// Columns of embeddings that pgvector searches, where there are any; as of the transaction
+    /// that writes.
+    const std::set<std::string, std::less<>> &near_columns() const { return near_columns_; }
+    void set_near_columns(std::set<std::string, std::less<>> columns) {
+        near_columns_ = std::move(columns);
+    }
+
   private:
     Error result_error(const pg_result *result);
     void drop();
@@ -101,6 +109,7 @@ class PgDb {
     std::string name_;
     pg_conn *connection_ = nullptr;
     bool fresh_ = false;
+    std::set<std::string, std::less<>> near_columns_;
     std::chrono::steady_clock::time_point next_attempt_{};
     int failures_ = 0;
     std::optional<Error> last_failure_;

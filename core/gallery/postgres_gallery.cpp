@@ -5,6 +5,7 @@
 #include "core/gallery/change_check.h"
 #include "core/gallery/enrolment_check.h"
 #include "core/gallery/limits.h"
+#include "core/gallery/pgvector.h"
 #include "core/gallery/sqlite_gallery.h"
 
 #include <algorithm>
@@ -13,7 +14,8 @@
 namespace sphere {
 namespace {
 
-constexpr std::int64_t kFormat = 1;
+/// 2 has columns for pgvector: whoever writes fills them.
+constexpr std::int64_t kFormat = 2;
 
 /// As the SQLite format 2 (docs/gallery.md), in the first schema of the search path.
 constexpr const char *kTables = R"sql(
@@ -139,6 +141,18 @@ Result<void> PgGallery::raise_version() {
         return version.error();
     if (*version == 0)
         return damaged(db_, "its version counter is gone");
+    std::set<std::string, std::less<>> columns;
+    const auto looked =
+        db_.query("SELECT attname FROM pg_attribute WHERE attrelid = "
+                  "to_regclass('sphere_embeddings') AND attname IN ('near_cosine', "
+                  "'near_euclidean') AND NOT attisdropped",
+                  {}, [&columns](const PgRow &row) -> Result<void> {
+                      columns.insert(row.text(0));
+                      return {};
+                  });
+    if (!looked)
+        return looked.error();
+    db_.set_near_columns(std::move(columns));
     const auto told =
         db_.query("SELECT pg_notify('sphere_gallery', $1)", {std::to_string(*version)});
     return told ? Result<void>() : Result<void>(told.error());
@@ -238,23 +252,39 @@ Result<void> read_aids(PgDb &db, const PgStamp &stamp, GallerySnapshot &snapshot
     return negatives ? Result<void>() : Result<void>(negatives.error());
 }
 
-} // namespace
-
-Result<GallerySnapshot> pg_snapshot(PgDb &db, FaceKind kind) {
-    GallerySnapshot snapshot;
+/// All but the faces, and the stamp with its key.
+Result<std::optional<PgStamp>> read_outline(PgDb &db, FaceKind kind,
+                                            GallerySnapshot &snapshot) {
     const auto version = db.integer("SELECT version FROM sphere_gallery WHERE id = 1");
     if (!version)
         return version.error();
     snapshot.version = *version;
-    const auto active = pg_active_stamp(db);
+    auto active = pg_active_stamp(db);
+    if (!active || !*active)
+        return active;
+    snapshot.stamp = (*active)->stamp;
+    if (kind == FaceKind::Known)
+        SPHERE_TRY(read_aids(db, **active, snapshot));
+    return active;
+}
+
+} // namespace
+
+Result<GallerySnapshot> pg_outline(PgDb &db) {
+    GallerySnapshot snapshot;
+    if (const auto stamp = read_outline(db, FaceKind::Known, snapshot); !stamp)
+        return stamp.error();
+    return snapshot;
+}
+
+Result<GallerySnapshot> pg_snapshot(PgDb &db, FaceKind kind) {
+    GallerySnapshot snapshot;
+    const auto active = read_outline(db, kind, snapshot);
     if (!active)
         return active.error();
     if (!*active)
         return snapshot;
     const PgStamp &stamp = **active;
-    snapshot.stamp = stamp.stamp;
-    if (kind == FaceKind::Known)
-        SPHERE_TRY(read_aids(db, stamp, snapshot));
     const std::int64_t most =
         std::min(kMaxFaces, kMaxSnapshotBytes / (std::int64_t{stamp.stamp.dims} * 4));
     const auto faces = db.query(
@@ -313,13 +343,25 @@ Result<std::int64_t> pg_add_face(PgDb &db, const Enrolment &face, std::int64_t p
           &Quality::pitch_deg, &Quality::roll_deg, &Quality::eye_distance_px})
         values.emplace_back(face.quality ? std::optional<float>((*face.quality).*member)
                                          : std::optional<float>());
-    return db.integer(
+    const PgNearColumns near = pgvector_columns(db, face.embedding, values);
+    const std::string sql =
         "WITH f AS (INSERT INTO sphere_faces (person, added_at, source, thumbnail_jpeg, "
         "thumbnail_template, quality_score, sharpness, brightness, yaw_deg, pitch_deg, "
         "roll_deg, eye_distance_px) VALUES ($1, $2, $3, $4, $5, $8, $9, $10, $11, $12, $13, "
-        "$14) RETURNING face) INSERT INTO sphere_embeddings (face, stamp, vector) "
-        "SELECT f.face, $6::bigint, $7::bytea FROM f RETURNING face",
-        values);
+        "$14) RETURNING face) INSERT INTO sphere_embeddings (face, stamp, vector" +
+        near.names + ") SELECT f.face, $6::bigint, $7::bytea" + near.expressions +
+        " FROM f RETURNING face";
+    return db.integer(sql.c_str(), values);
+}
+
+Result<std::int64_t> pg_add_embedding(PgDb &db, std::int64_t face, std::int64_t stamp,
+                                      const std::vector<float> &embedding) {
+    PgValues values{face, stamp, PgValue::bytes(pg_vector(embedding))};
+    const PgNearColumns near = pgvector_columns(db, embedding, values);
+    const std::string sql = "INSERT INTO sphere_embeddings (face, stamp, vector" + near.names +
+                            ") SELECT face, $2::bigint, $3::bytea" + near.expressions +
+                            " FROM sphere_faces WHERE face = $1::bigint";
+    return db.query(sql.c_str(), values);
 }
 
 Result<void> pg_audit(PgDb &db, const std::string &action, std::int64_t person,

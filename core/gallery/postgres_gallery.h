@@ -53,6 +53,21 @@ class PgGallery {
         return result;
     }
 
+    /// change(db) in a transaction that leaves what the gallery says as it is.
+    template <typename Change>
+    auto change(const Change &change) -> decltype(change(std::declval<PgDb &>())) {
+        const std::lock_guard lock(mutex_);
+        SPHERE_TRY(db_.connect());
+        auto transaction = PgTransaction::begin(db_, "BEGIN");
+        if (!transaction)
+            return transaction.error();
+        auto result = change(db_);
+        if (!result)
+            return result;
+        SPHERE_TRY(transaction->commit());
+        return result;
+    }
+
   private:
     Result<void> raise_version();
     std::mutex mutex_; ///< guards all below
@@ -68,11 +83,16 @@ Result<std::optional<PgStamp>> pg_active_stamp(PgDb &db);
 Result<std::int64_t> pg_use_stamp(PgDb &db, const EmbeddingStamp &stamp);
 Result<void> pg_drop_unused_stamps(PgDb &db);
 Result<GallerySnapshot> pg_snapshot(PgDb &db, FaceKind kind);
+/// The same without its faces.
+Result<GallerySnapshot> pg_outline(PgDb &db);
 Result<std::int64_t> pg_find_person(PgDb &db, const std::string &id);
 /// A new person (stranger 0) or stranger.
 Result<std::int64_t> pg_add_person(PgDb &db, const std::string &id, std::int64_t stranger);
 Result<std::int64_t> pg_add_face(PgDb &db, const Enrolment &face, std::int64_t person,
                                  std::int64_t stamp);
+/// An embedding of a face that is there; how many were added, 0 or 1.
+Result<std::int64_t> pg_add_embedding(PgDb &db, std::int64_t face, std::int64_t stamp,
+                                      const std::vector<float> &embedding);
 Result<void> pg_audit(PgDb &db, const std::string &action, std::int64_t person,
                       const std::string &detail);
 Result<void> pg_remove_person(PgDb &db, const std::string &id);

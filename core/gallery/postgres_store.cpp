@@ -5,6 +5,7 @@
 #include "core/gallery/change_check.h"
 #include "core/gallery/enrolment_check.h"
 #include "core/gallery/limits.h"
+#include "core/gallery/pgvector.h"
 #include "core/gallery/postgres_gallery.h"
 #include "core/gallery/postgres_watch.h"
 
@@ -33,6 +34,16 @@ class PgStore final : public Store {
         return gallery_.read([](PgDb &db) { return pg_snapshot(db, FaceKind::Known); });
     }
     Result<std::int64_t> version() override { return gallery_.version(); }
+    Result<GallerySnapshot> load_outline() override {
+        return gallery_.read([](PgDb &db) { return pg_outline(db); });
+    }
+    Result<std::int64_t>
+    prepare_search(Metric metric, const std::function<void(std::int64_t)> &progress) override {
+        return prepare_pgvector(gallery_, metric, progress);
+    }
+    Result<std::shared_ptr<const FaceSearch>> face_search(Metric metric) override {
+        return open_pgvector_search(location_, gallery_, metric);
+    }
     std::unique_ptr<ChangeWatch> watch(std::function<void()> changed) override {
         return watch_postgres(location_, std::move(changed));
     }

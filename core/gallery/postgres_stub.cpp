@@ -2,6 +2,8 @@
 // Galleries on PostgreSQL in a build without libpq.
 #include "core/gallery/postgres_store.h"
 
+#include "core/gallery/pgvector_index.h"
+
 namespace sphere {
 namespace {
 
@@ -19,6 +21,12 @@ Result<std::unique_ptr<Store>> open_postgres_store(const std::string &, OpenMode
 
 Result<std::unique_ptr<PeopleAdmin>> open_postgres_admin(const std::string &) {
     return absent();
+}
+
+Result<std::unique_ptr<Index>> make_pgvector_index(const std::string &, int, Metric) {
+    return fail(Errc::Unsupported,
+                "index pgvector is not in this build (built without postgres: enable with "
+                "-Dpostgres=enabled): use index=exact");
 }
 
 std::string shown_location(const std::string &location) {

@@ -45,7 +45,25 @@ Result<Place> find_place(const std::string &location) {
     return fail(Errc::Internal, "no backend for gallery ", location);
 }
 
+Error cannot_search() {
+    return fail(Errc::Unsupported,
+                "index pgvector searches on a PostgreSQL server, and this gallery is a file: "
+                "choose index=auto, or keep the gallery at postgresql://HOST/DATABASE");
+}
+
 } // namespace
+
+Result<GallerySnapshot> Store::load_outline() {
+    return cannot_search();
+}
+
+Result<std::int64_t> Store::prepare_search(Metric, const std::function<void(std::int64_t)> &) {
+    return cannot_search();
+}
+
+Result<std::shared_ptr<const FaceSearch>> Store::face_search(Metric) {
+    return cannot_search();
+}
 
 Result<std::unique_ptr<Store>> open_store(const std::string &location, OpenMode mode) {
     auto place = find_place(location);

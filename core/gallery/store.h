@@ -4,6 +4,8 @@
 
 #include "core/base/result.h"
 #include "core/face/face.h"
+#include "core/gallery/face_search.h"
+#include "core/gallery/index.h"
 
 #include <cstdint>
 #include <functional>
@@ -88,6 +90,20 @@ class Store {
 
     /// Changes with every committed change, by whatever process. Cheap: for polling.
     virtual Result<std::int64_t> version() = 0;
+
+    // For index=pgvector, with which faces stay where they are. Unsupported where the store
+    // cannot search.
+
+    /// As load(), without the faces.
+    virtual Result<GallerySnapshot> load_outline();
+    /// Makes the index for `metric` and the gallery's stamp, or completes it; the number of
+    /// faces in it. `progress` is told how many were made ready. Errors also: NotFound (nobody
+    /// is enrolled), Permission (the user may not change tables).
+    virtual Result<std::int64_t>
+    prepare_search(Metric metric, const std::function<void(std::int64_t)> &progress);
+    /// Over the faces of the stamp of now; null where there are none. NotFound where
+    /// prepare_search() was not called for it.
+    virtual Result<std::shared_ptr<const FaceSearch>> face_search(Metric metric);
 
     /// `changed` is called, by a thread of the watch's own, soon after a change was committed
     /// by whatever process, and when live() changes. Null where the store cannot tell.

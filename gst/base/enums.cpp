@@ -69,6 +69,9 @@ GType gst_sphere_index_get_type(void) {
          "exact-int8"},
         {GST_SPHERE_INDEX_HNSW, "A graph of neighbours, approximate (hnswlib)", "hnsw"},
         {GST_SPHERE_INDEX_FAISS, "Faiss, flat", "faiss"},
+        {GST_SPHERE_INDEX_PGVECTOR,
+         "On the gallery's PostgreSQL server, which keeps the faces (pgvector), approximate",
+         "pgvector"},
         {0, nullptr, nullptr},
     };
     return register_enum(&once, "GstSphereIndex", values);

@@ -43,6 +43,7 @@ typedef enum {
     GST_SPHERE_INDEX_EXACT_INT8,
     GST_SPHERE_INDEX_HNSW,
     GST_SPHERE_INDEX_FAISS,
+    GST_SPHERE_INDEX_PGVECTOR,
 } GstSphereIndex;
 
 typedef enum {

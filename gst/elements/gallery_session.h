@@ -46,6 +46,7 @@ class GallerySession {
     const Matcher &matcher() const { return *matcher_; }
     /// Why the people may not be those of the gallery: see GalleryFollower::behind().
     std::optional<Error> behind() const { return follower_->behind(); }
+    /// Who are in memory: nobody where the store searches.
     std::size_t people() const;
 
   private:

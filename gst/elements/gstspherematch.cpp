@@ -120,8 +120,10 @@ static Result<void> gst_sphere_match_open(GstSphereFilter *filter) {
     const auto settings = settings_of(state);
     SPHERE_TRY(state.session.open(settings));
     const std::string shown = sphere::gst::shown_gallery(settings.gallery);
-    GST_INFO_OBJECT(filter, "gallery %s: %zu people", shown.c_str(), state.session.people());
-    if (state.session.people() == 0)
+    if (!state.session.matcher().options().gallery().in_store())
+        GST_INFO_OBJECT(filter, "gallery %s: %zu people", shown.c_str(),
+                        state.session.people());
+    if (state.session.matcher().gallery()->empty())
         GST_WARNING_OBJECT(filter, "gallery %s is empty: every face will be unknown",
                            shown.c_str());
     return {};

@@ -5,6 +5,9 @@
 #include "core/gallery/people_admin.h"
 #include "tests/conformance/fakes.h"
 #include "tests/conformance/postgres_server.h"
+#ifdef SPHERE_TEST_LIBPQ
+#include "tests/conformance/pglite_server.h"
+#endif
 #include "tests/support/gallery_testing.h"
 
 #include <memory>
@@ -64,6 +67,28 @@ class PostgresPlace final : public LocatedPlace {
     std::string location_;
 };
 
+#ifdef SPHERE_TEST_LIBPQ
+/// With the columns that pgvector searches.
+class PgvectorPlace final : public LocatedPlace {
+  public:
+    std::string unavailable() override { return PgliteServer::get().unavailable(); }
+
+  private:
+    std::string location() override {
+        if (location_.empty()) {
+            location_ = PgliteServer::get().new_database();
+            EXPECT_TRUE(open_store(location_, OpenMode::CreateIfMissing).ok());
+            PgliteServer::get().sql(
+                "ALTER TABLE sphere_embeddings ADD COLUMN near_cosine halfvec, ADD COLUMN "
+                "near_euclidean vector; UPDATE sphere_gallery SET format = 2");
+        }
+        return location_;
+    }
+    std::string location_;
+};
+
+#endif
+
 class FakePlace final : public Place {
   public:
     std::unique_ptr<Store> open() override { return std::make_unique<FakeStore>(gallery_); }
@@ -78,8 +103,13 @@ struct PlaceCase {
 };
 
 inline std::vector<PlaceCase> admin_places() {
-    return {{"sqlite", [] { return std::unique_ptr<Place>(new SqlitePlace); }},
-            {"postgres", [] { return std::unique_ptr<Place>(new PostgresPlace); }}};
+    return {
+        {"sqlite", [] { return std::unique_ptr<Place>(new SqlitePlace); }},
+        {"postgres", [] { return std::unique_ptr<Place>(new PostgresPlace); }},
+#ifdef SPHERE_TEST_LIBPQ
+        {"pgvector", [] { return std::unique_ptr<Place>(new PgvectorPlace); }},
+#endif
+    };
 }
 inline std::vector<PlaceCase> store_places() {
     auto places = admin_places();

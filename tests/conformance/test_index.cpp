@@ -2,6 +2,9 @@
 // What every Index must do.
 #include "tests/bench/bench_data.h"
 #include "tests/conformance/fakes.h"
+#ifdef SPHERE_TEST_PGVECTOR
+#include "tests/conformance/pglite_server.h"
+#endif
 #include "tests/support/gallery_testing.h"
 
 #include <cctype>
@@ -32,7 +35,13 @@ std::string case_name(const IndexCase &c) {
 std::unique_ptr<Index> make_case(const IndexCase &c, int dims) {
     if (c.kind == "fake")
         return std::make_unique<FakeIndex>(dims, c.metric);
+#ifdef SPHERE_TEST_PGVECTOR
+    auto index = c.kind == kStoreIndex
+                     ? make_index(c.kind + ":" + PgliteServer::get().location(), dims, c.metric)
+                     : make_index(c.kind, dims, c.metric, c.options);
+#else
     auto index = make_index(c.kind, dims, c.metric, c.options);
+#endif
     EXPECT_TRUE(index.ok()) << index.error().message;
     return index.ok() ? std::move(*index) : nullptr;
 }
@@ -56,7 +65,15 @@ double reference_distance(Metric metric, std::span<const float> a, std::span<con
 
 class IndexConformance : public ::testing::TestWithParam<IndexCase> {
   protected:
-    std::unique_ptr<Index> make(int dims) { return make_case(GetParam(), dims); }
+#ifdef SPHERE_TEST_PGVECTOR
+    void SetUp() override {
+        if (const std::string &why = PgliteServer::get().unavailable(); !why.empty())
+            GTEST_SKIP() << why;
+    }
+#endif
+    std::unique_ptr<Index> make(int dims) {
+        return make_case(GetParam(), dims);
+    }
 };
 
 using Ids = std::vector<std::int64_t>;
@@ -370,6 +387,41 @@ TEST_P(IndexConformance, ChangesAndForksFollowAModel) {
     }
 }
 
+#ifdef SPHERE_TEST_PGVECTOR
+INSTANTIATE_TEST_SUITE_P(Server, IndexConformance,
+                         ::testing::Values(IndexCase{kStoreIndex, Metric::Cosine},
+                                           IndexCase{kStoreIndex, Metric::Euclidean}),
+                         [](const auto &info) { return case_name(info.param); });
+
+TEST(PgvectorRecall, OfTheTenNearestOfFiveThousand) {
+    if (const std::string &why = PgliteServer::get().unavailable(); !why.empty())
+        GTEST_SKIP() << why;
+    constexpr int kDims = 128;
+    constexpr std::size_t kRows = 5000;
+    const auto data = bench::make_identities(kRows, kDims, 7);
+    const auto planted = bench::plant_near_duplicates(data, kDims, 100, 8);
+    const auto exact = make_case({"exact", Metric::Cosine}, kDims);
+    const auto index = make_case({kStoreIndex, Metric::Cosine}, kDims);
+    ASSERT_TRUE(exact->add(first_ids(kRows), data).ok());
+    ASSERT_TRUE(index->add(first_ids(kRows), data).ok());
+    const auto truth = *exact->search_many(planted.queries, 100, 10);
+    const auto found = index->search_many(planted.queries, 100, 10);
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    std::size_t right = 0;
+    std::size_t nearest = 0;
+    for (std::size_t q = 0; q < 100; ++q) {
+        nearest += (*found)[q].front() == truth[q].front() ? 1 : 0;
+        for (const Hit &hit : truth[q]) // the distance, too, to the bit
+            right += static_cast<std::size_t>(
+                std::count((*found)[q].begin(), (*found)[q].end(), hit));
+    }
+    std::printf("recall@10 %.4f, recall@1 %.4f\n", static_cast<double>(right) / 1000,
+                static_cast<double>(nearest) / 100);
+    EXPECT_GE(right, 950U);
+    EXPECT_EQ(nearest, 100U);
+}
+#else
+
 /// The rows that a scan in fewer bits must look at again are found by bounds, not by luck: the
 /// answers are those of full precision, to the bit.
 class ExactConformance : public ::testing::TestWithParam<IndexCase> {};
@@ -535,7 +587,9 @@ INSTANTIATE_TEST_SUITE_P(All, ExactConformance, ::testing::ValuesIn(exact_cases(
                          [](const auto &info) { return case_name(info.param); });
 
 TEST(IndexFactory, SaysWhatIsNotThere) {
-
+    const auto in_store = make_index(kStoreIndex, 4, Metric::Cosine);
+    EXPECT_EQ(in_store.error().code, Errc::InvalidArgument);
+    EXPECT_NE(in_store.error().message.find("where they are"), std::string::npos);
     for (const char *kind : {"hnsw", "faiss", "faiss:IVF16,Flat"}) {
         const auto index = make_index(kind, 4, Metric::Cosine);
         if (!index.ok()) {
@@ -584,6 +638,7 @@ TEST(Metrics, KnownPairs) {
     const Floats huge(16384, 3e38F);
     EXPECT_FLOAT_EQ(cosine_similarity(huge, huge), 1);
 }
+#endif
 
 } // namespace
 } // namespace sphere::testing
