@@ -8,7 +8,6 @@ DeepFace: 420 MB, ArcFace r100: 260 MB).
 """
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -126,26 +125,44 @@ class Recognisers(unittest.TestCase):
         error = numpy.linalg.norm(got - wanted, axis=1) / numpy.linalg.norm(wanted, axis=1)
         self.assertLess(error.max(), TOLERANCE)
 
-    def test_ten_lines_for_a_network_of_ones_own(self):
-        """The example of docs/models.md, as it stands there, with a made network."""
+    def example(self, name):
+        """An example of docs/models.md, as it stands there, at most ten lines; and its path."""
         with open(os.path.join(ROOT, "docs/models.md"), encoding="utf-8") as file:
             text = file.read()
-        example = next(b.split("```")[0] for b in text.split("```json\n")[1:] if '"mine"' in b)
-        self.assertLessEqual(len(example.strip().splitlines()), 12)
-        with open(self.file("mine.json"), "w", encoding="utf-8") as file:
-            file.write(example)
-        made_networks.mobilefacenet(self.file("mine.onnx"), 512, "output")
-        shutil.copy(self.file("mine.json"), self.file("copy.json"))
-        net, pictures = cv2.dnn.readNetFromONNX(self.file("mine.onnx")), crops(112, 112)[:8]
-        got = ours(self.file("mine.json"), "none", pictures, self.folder)
-        wanted = reference(net, pictures, 127.5, 1 / 128, True)
+        block = next(b.split("```")[0] for b in text.split("```json\n")[1:] if f'"name": "{name}"' in b)
+        self.assertLessEqual(len(block.strip().splitlines()), 10)
+        with open(self.file(name + ".json"), "w", encoding="utf-8") as file:
+            file.write(block)
+        return self.file(name + ".json")
+
+    def works(self, name, net, size, output, swap):
+        """By path and by name: crops as cv2.dnn has them, and a whole picture through spherectl."""
+        path = self.example(name)
+        pictures = crops(*size)[:8]
+        got = ours(path, "none", pictures, self.folder)
+        wanted = reference(net, pictures, 127.5, 1 / 128, swap, output)
         self.assertLess(numpy.abs(got - wanted).max() / numpy.abs(wanted).max(), TOLERANCE)
         env = {**os.environ, "SPHERE_MODEL_PATH": self.folder + ":" + os.environ.get("SPHERE_MODEL_PATH", "")}
         cv2.imwrite(self.file("a.png"), pictures[0])
-        done = subprocess.run(["spherectl", "represent", "--json", "--detector", "fake-detect", "--model", "mine",
+        done = subprocess.run(["spherectl", "represent", "--json", "--detector", "fake-detect", "--model", name,
                                self.file("a.png")], env=env, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(json.loads(done.stdout)["dims"], 512)
+        done = subprocess.run(["spherectl", "verify", "--json", "--detector", "fake-detect", "--model", name,
+                               self.file("a.png"), self.file("a.png")], env=env, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertAlmostEqual(json.loads(done.stdout)["threshold"], {"mine": 0.6, "mine-caffe": 0.7}[name], places=5)
+
+    def test_ten_lines_for_an_onnx_network_of_ones_own(self):
+        made_networks.mobilefacenet(self.file("mine.onnx"), 512, "output")
+        self.works("mine", cv2.dnn.readNetFromONNX(self.file("mine.onnx")), (112, 112), None, True)
+
+    def test_ten_lines_for_a_caffe_network_of_ones_own(self):
+        graph, weights = self.file("mine.prototxt"), self.file("mine.caffemodel")
+        writer = os.path.join(ROOT, "tests/support/caffemodel_writer.py")
+        run(sys.executable, writer, "--make-prototxt", graph)
+        run(sys.executable, writer, "--prototxt", graph, "--out", weights)
+        self.works("mine-caffe", cv2.dnn.readNetFromCaffe(graph, weights), (96, 112), "fc5", False)
 
 
 if __name__ == "__main__":
