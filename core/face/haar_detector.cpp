@@ -89,7 +89,8 @@ class HaarDetector final : public Detector {
                 face.score = 1;
                 face.box = {static_cast<float>(box.x), static_cast<float>(box.y),
                             static_cast<float>(box.width), static_cast<float>(box.height)};
-                face.eye_roll_deg = eye_roll(grey(box));
+                if (!landmarks_) // found below, and surer than the cascade for eyes
+                    face.eye_roll_deg = eye_roll(grey(box));
                 faces.push_back(std::move(face));
             }
         } catch (const std::exception &exception) {

@@ -65,7 +65,8 @@ def crowd(photos, folder):
 def side_by_side(photos, folder, out):
     sheet = os.path.join(folder, "sheet.png")
     spherectl("detect", "--json", "--compare", sheet, crowd(photos, folder))
-    cv2.imwrite(os.path.join(out, "detectors.jpg"), cv2.imread(sheet), [cv2.IMWRITE_JPEG_QUALITY, 68])
+    smaller = cv2.resize(cv2.imread(sheet), None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(os.path.join(out, "detectors.jpg"), smaller, [cv2.IMWRITE_JPEG_QUALITY, 60])
 
 
 def landmark_order(photos, folder, out):
@@ -119,9 +120,9 @@ def crop(detector, template, photo, folder):
 
 def templates(photos, folder, out):
     photo = os.path.join(folder, "one.png")
-    picture = cv2.imread(os.path.join(photos, "sample6.jpg"))[150:650, 1400:1850]  # one face, then turned
-    turn = cv2.getRotationMatrix2D((225, 250), 12, 1)
-    cv2.imwrite(photo, cv2.warpAffine(picture, turn, (450, 500), borderMode=cv2.BORDER_REPLICATE))
+    picture = cv2.imread(os.path.join(photos, "sample6.jpg"))[100:600, 1400:1900]  # one face, then turned
+    turn = cv2.getRotationMatrix2D((250, 250), 10, 1)
+    cv2.imwrite(photo, cv2.warpAffine(picture, turn, (500, 500), borderMode=cv2.BORDER_REPLICATE))
     lines = []
     for detector in detectors():
         line = [np.full((128, 104, 3), 40, np.uint8)]
