@@ -304,12 +304,14 @@ class Trainer:
         o, began = self.options, time.monotonic()
         log = Log(self.path("log.csv"), self.step)
         last_save = last_measured = time.monotonic()
+        total, counted = torch.zeros(3, device=self.device), 0
         while self.progress() < 1 and not self.stopping:
             started = time.monotonic()
-            values = self.train_step()
+            total, counted = total + torch.stack(self.train_step()), counted + 1
             due = self.step % o.log_steps == 0
             if due:
-                values = [float(v) for v in values]  # waits for the device
+                values = (total / counted).tolist()  # means since the last row; waits for the device
+                total, counted = torch.zeros(3, device=self.device), 0
                 if not all(map(math.isfinite, values)):
                     raise SystemExit(f"step {self.step}: the loss is {values[0]}; the last good state stays: lower --rate")
             elif self.device.type == "cuda" and self.step % 4 == 0:
