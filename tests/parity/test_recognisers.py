@@ -80,6 +80,12 @@ class Recognisers(unittest.TestCase):
         got = self.compare("openface", cv2.dnn.readNetFromTorch(self.file("nn4.small2.v1.t7")), 0, 1 / 255, True)
         self.assertLess(numpy.abs(numpy.linalg.norm(got, axis=1) - 1).max(), 1e-4)
 
+    def test_openface_onnx(self):
+        path = self.file("openface.nn4.small2.v1.onnx")
+        made_networks.openface(path)
+        got = self.compare("openface-onnx", cv2.dnn.readNetFromONNX(path), 0, 1 / 255, True)
+        self.assertLess(numpy.abs(numpy.linalg.norm(got, axis=1) - 1).max(), 1e-4)
+
     def test_deepid(self):
         made_networks.deepid(self.file("deepid.onnx"))
         self.compare("deepid", cv2.dnn.readNetFromONNX(self.file("deepid.onnx")), 0, 1 / 255, False)

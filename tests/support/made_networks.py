@@ -150,6 +150,56 @@ def vgg_face_prototxt():
     return "\n".join(lines) + "\n"
 
 
+def openface(path, seed=1):
+    """nn4.small2 as an export to ONNX has it: DepthConcat as zeros about the smaller branch"""
+    net = Network((3, 96, 96), seed)
+
+    def unit(x, channels, kernel, stride=1):
+        return net.relu(net.norm(net.conv(x, channels, kernel, stride)))
+
+    def lrn(x):
+        return net.node("LRN", [x], net.shapes[x], size=5, alpha=0.0001, beta=0.75, bias=1.0)
+
+    def most(x):
+        return net.pool(x, 3, 2)
+
+    def root(x):  # dpnn's L2 pooling: root of the sum of the squares
+        squares = net.pool(net.node("Mul", [x, x], net.shapes[x]), 3, 3, kind="AveragePool")
+        return net.node("Sqrt", [net.scale(squares, 9.0)], net.shapes[squares])
+
+    def padded(x, side):
+        c, h, w = net.shapes[x]
+        if (h, w) == (side, side):
+            return x
+        low, high = (side - h) // 2, side - h - (side - h) // 2
+        pads = net.tensor(numpy.array([0, 0, low, low, 0, 0, high, high], numpy.int64))
+        return net.node("Pad", [x, pads], (c, side, side))
+
+    def inception(x, kernels, strides, outputs, reduce, pool):
+        branches = [unit(unit(x, low, 1), size, kernel, stride)
+                    for kernel, stride, size, low in zip(kernels, strides, outputs, reduce)]
+        after, alone = reduce[len(kernels):]
+        branches.append(unit(pool(x), after, 1) if after else pool(x))
+        if alone:
+            branches.append(unit(x, alone, 1))
+        side = max(net.shapes[b][1] for b in branches)
+        return net.concat(*(padded(b, side) for b in branches))
+
+    x = lrn(net.pool(unit("input", 64, 7, 2), 3, 2, 1))
+    x = net.pool(lrn(unit(unit(x, 64, 1), 192, 3)), 3, 2, 1)
+    x = inception(x, (3, 5), (1, 1), (128, 32), (96, 16, 32, 64), most)
+    x = inception(x, (3, 5), (1, 1), (128, 64), (96, 32, 64, 64), root)
+    x = inception(x, (3, 5), (2, 2), (256, 64), (128, 32, None, None), most)
+    x = inception(x, (3, 5), (1, 1), (192, 64), (96, 32, 128, 256), root)
+    x = inception(x, (3, 5), (2, 2), (256, 128), (160, 64, None, None), most)
+    x = inception(x, (3,), (1,), (384,), (96, 96, 256), root)
+    x = inception(x, (3,), (1,), (384,), (96, 96, 256), most)
+    x = net.dense(net.pool(x, 3, 1, kind="AveragePool"), 128)
+    length = net.node("ReduceL2", [x], (1,), axes=[1], keepdims=1)
+    net.node("Div", [x, length], (128,), "output")
+    net.write(path)
+
+
 class Torch:
     """Torch7's binary serialisation (torch/File.lua): type, then for objects a running number, version and class."""
 
