@@ -40,5 +40,6 @@ extern const Command kCalibrateCommand;
 extern const Command kClusterCommand;
 extern const Command kRematchCommand;
 extern const Command kQuantizeCommand;
+extern const Command kBenchCommand;
 
 } // namespace sphere::cli

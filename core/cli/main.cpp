@@ -17,7 +17,7 @@ namespace {
 const Command *const kCommands[] = {
     &kModelsCommand, &kDetectCommand,    &kRepresentCommand, &kVerifyCommand,  &kAnalyzeCommand,
     &kEnrolCommand,  &kFindCommand,      &kGalleryCommand,   &kClusterCommand, &kRematchCommand,
-    &kEvalCommand,   &kCalibrateCommand, &kQuantizeCommand,
+    &kEvalCommand,   &kCalibrateCommand, &kQuantizeCommand,  &kBenchCommand,
 };
 
 constexpr OptionSpec kCommonOptions[] = {

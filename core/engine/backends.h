@@ -10,11 +10,19 @@ Result<std::shared_ptr<Engine>> make_opencv_engine(const ResolvedModel &model,
                                                    const EngineOptions &options);
 Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &model,
                                                    const EngineOptions &options);
+Result<std::shared_ptr<Engine>> make_onnxruntime_engine(const ResolvedModel &model,
+                                                        const EngineOptions &options);
 Result<std::shared_ptr<Engine>> make_fake_engine(const ResolvedModel &model,
                                                  const EngineOptions &options);
 
 bool opencv_engine_built(); ///< false in the stub
 bool onednn_engine_built();
+bool onnxruntime_engine_built();
+
+/// Of the library that is loaded, "4.6.0"; empty in the stub.
+std::string opencv_engine_version();
+std::string onednn_engine_version();
+std::string onnxruntime_engine_version();
 
 /// "1x3x112x96", for messages.
 std::string shape_text(const std::vector<std::int64_t> &shape);

@@ -30,6 +30,7 @@ struct Backend {
     const char *name;
     Factory make;
     bool (*built)();
+    std::string (*version)();
 };
 
 bool never() {
@@ -40,12 +41,17 @@ bool always() {
     return true;
 }
 
+std::string no_version() {
+    return {};
+}
+
 constexpr Backend kBackends[] = {
-    {"opencv", &make_opencv_engine, &opencv_engine_built},
-    {"onednn", &make_onednn_engine, &onednn_engine_built},
-    {"onnxruntime", &make_absent, &never},
-    {"cuda", &make_absent, &never},
-    {"fake", &make_fake_engine, &always},
+    {"opencv", &make_opencv_engine, &opencv_engine_built, &opencv_engine_version},
+    {"onednn", &make_onednn_engine, &onednn_engine_built, &onednn_engine_version},
+    {"onnxruntime", &make_onnxruntime_engine, &onnxruntime_engine_built,
+     &onnxruntime_engine_version},
+    {"cuda", &make_absent, &never, &no_version},
+    {"fake", &make_fake_engine, &always, &no_version},
 };
 
 bool is_auto(const EngineOptions &options) {
@@ -189,7 +195,7 @@ Result<std::shared_ptr<Engine>> acquire_engine(const ResolvedModel &model,
 std::vector<EngineInfo> engine_backends() {
     std::vector<EngineInfo> infos;
     for (const Backend &backend : kBackends)
-        infos.push_back({backend.name, backend.built()});
+        infos.push_back({backend.name, backend.built(), backend.version()});
     return infos;
 }
 

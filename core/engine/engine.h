@@ -47,6 +47,14 @@ struct EngineOptions {
 /// Most pictures that one run() takes, whatever the network allows.
 inline constexpr int kMaxBatch = 256;
 
+/// What computes a part of a network.
+struct KernelUse {
+    std::string operation; ///< "convolution", "inner_product", "reorder", …
+    std::string precision; ///< of its input: "fp32", "bf16", "int8"
+    std::string kernel;    ///< as the library calls its code
+    int layers = 0;        ///< so many do it so
+};
+
 /// A loaded network. Thread-safe: run() may be called from any thread; calls may be serialised.
 class Engine {
   public:
@@ -64,6 +72,10 @@ class Engine {
     /// Largest batch that one run() takes to advantage. Above 1 a run() takes several pictures
     /// even where the descriptor says that the file bakes batch 1.
     virtual int preferred_batch() const = 0;
+
+    /// Which code computes the network at the shape that ran last; empty where the library does
+    /// not tell.
+    virtual std::vector<KernelUse> kernels() const { return {}; }
 };
 
 /// Loads `model` by the backend that `options` names. With `auto`: onednn where it is built in
@@ -77,10 +89,12 @@ Result<std::shared_ptr<Engine>> make_engine(const ResolvedModel &model,
 Result<std::shared_ptr<Engine>> acquire_engine(const ResolvedModel &model,
                                                const EngineOptions &options);
 
-/// Names of the backends, and whether each is built in.
+/// Names of the backends, whether each is built in, and the version of its library ("" where
+/// there is none).
 struct EngineInfo {
     const char *name;
     bool built;
+    std::string version;
 };
 std::vector<EngineInfo> engine_backends();
 

@@ -149,4 +149,8 @@ bool opencv_engine_built() {
     return true;
 }
 
+std::string opencv_engine_version() {
+    return cv::getVersionString();
+}
+
 } // namespace sphere

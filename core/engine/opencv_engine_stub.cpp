@@ -15,4 +15,8 @@ bool opencv_engine_built() {
     return false;
 }
 
+std::string opencv_engine_version() {
+    return {};
+}
+
 } // namespace sphere

@@ -5,7 +5,7 @@
 // MODEL is a descriptor's name, or PROTOTXT:CAFFEMODEL for SphereFace's input.
 #include "core/engine/calibration.h"
 
-#include "tests/bench/peak.h"
+#include "core/cli/machine_peak.h"
 
 #include <algorithm>
 #include <chrono>
@@ -163,8 +163,10 @@ int main(int argc, char **argv) {
     }
     std::printf("gst-sphere %s; OpenCV %s; oneDNN %s\n", SPHERE_VERSION, SPHERE_OPENCV,
                 SPHERE_ONEDNN);
-    bench::print_peak();
-    bench::print_bandwidth();
+    const cli::ArithmeticPeak peak = cli::measure_peak();
+    std::printf("peak of one core, 1e9 operations/s: fp32 %.0f, bf16 %.0f, int8 %.0f\n",
+                peak.fp32, peak.bf16, peak.int8);
+    std::printf("memory, one core: %.1f GB/s copied\n", cli::measure_copied_gb_per_s());
     for (const std::string &model : options.models)
         compare(model, options);
     return 0;

@@ -272,6 +272,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, EngineConformance,
                                            EngineCase{"opencv_caffe", "opencv", "caffe"},
                                            EngineCase{"onednn_onnx", "onednn", "onnx"},
                                            EngineCase{"onednn_caffe", "onednn", "caffe"},
+                                           EngineCase{"onnxruntime", "onnxruntime", "onnx"},
                                            EngineCase{"fake", "fake", "fake"}),
                          [](const auto &info) { return std::string(info.param.title); });
 

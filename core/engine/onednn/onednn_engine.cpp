@@ -49,6 +49,11 @@ class OnednnEngine final : public Engine {
     const char *name() const override { return "onednn"; }
     int preferred_batch() const override { return kLargestPiece * lanes_.count(); }
 
+    std::vector<KernelUse> kernels() const override {
+        const std::lock_guard lock(mutex_);
+        return plans_[0].empty() ? std::vector<KernelUse>() : plans_[0].front().plan->kernels();
+    }
+
     /// A network that does not fit its descriptor fails here, not at the first frame.
     Result<void> try_out() {
         const ModelInput &in = model_.descriptor.input;
@@ -191,7 +196,7 @@ class OnednnEngine final : public Engine {
         }
     }
 
-    std::mutex mutex_; ///< plans hold their activations: one run at a time
+    mutable std::mutex mutex_; ///< plans hold their activations: one run at a time
     dnnl::engine engine_;
     WeightStore weights_;
     Graph graph_;
@@ -286,6 +291,12 @@ Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &model,
 
 bool onednn_engine_built() {
     return true;
+}
+
+std::string onednn_engine_version() {
+    const dnnl::version_t *const version = dnnl::version();
+    return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+           std::to_string(version->patch);
 }
 
 } // namespace sphere

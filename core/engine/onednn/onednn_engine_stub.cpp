@@ -20,4 +20,8 @@ bool onednn_engine_built() {
     return false;
 }
 
+std::string onednn_engine_version() {
+    return {};
+}
+
 } // namespace sphere

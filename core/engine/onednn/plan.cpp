@@ -29,6 +29,16 @@ dnnl::memory::desc row_major(const Dims &dims, dnnl::memory::data_type type) {
 
 } // namespace
 
+void Plan::count(const char *operation, const char *precision, const char *kernel) {
+    const auto same = std::find_if(kernels_.begin(), kernels_.end(), [&](const KernelUse &use) {
+        return use.operation == operation && use.precision == precision && use.kernel == kernel;
+    });
+    if (same != kernels_.end())
+        ++same->layers;
+    else
+        kernels_.push_back({operation, precision, kernel, 1});
+}
+
 const Int8Weights &WeightStore::int8(int value, const Constant &constant,
                                      std::int64_t outputs) {
     const auto found = int8_.find(value);

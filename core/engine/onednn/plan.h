@@ -72,6 +72,7 @@ class Plan {
 
     const Dims &output_dims(std::size_t i) const { return outputs_[i].dims; }
     std::size_t arena_bytes() const { return arena_bytes_; }
+    const std::vector<KernelUse> &kernels() const { return kernels_; }
 
   private:
     friend class PlanBuilder;
@@ -101,6 +102,7 @@ class Plan {
 
     explicit Plan(const dnnl::engine &engine) : stream_(engine) {}
     bool lay_out();
+    void count(const char *operation, const char *precision, const char *kernel);
     static void run_row_step(RowStep &step);
 
     dnnl::stream stream_;
@@ -109,6 +111,7 @@ class Plan {
     std::vector<Binding> bindings_;
     std::vector<dnnl::memory> inputs_, scratch_;
     std::vector<Output> outputs_;
+    std::vector<KernelUse> kernels_;
     AlignedBytes arena_;
     std::size_t arena_bytes_ = 0;
 };

@@ -123,6 +123,43 @@ void PlanBuilder::reorder(const dnnl::memory &from, const dnnl::memory &to) {
     add<dnnl::reorder>(pd, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }
 
+namespace {
+
+const char *operation_name(dnnl::primitive::kind kind) {
+    using Kind = dnnl::primitive::kind;
+    switch (kind) {
+    case Kind::convolution:
+        return "convolution";
+    case Kind::inner_product:
+        return "inner_product";
+    case Kind::reorder:
+        return "reorder";
+    case Kind::prelu:
+        return "prelu";
+    case Kind::concat:
+        return "concat";
+    default:
+        return "other";
+    }
+}
+
+const char *precision_name(const std::unordered_map<int, dnnl::memory> &args) {
+    const auto source = args.find(DNNL_ARG_SRC);
+    if (source == args.end())
+        return "fp32";
+    switch (compat::type_of(source->second.get_desc())) {
+    case Type::bf16:
+        return "bf16";
+    case Type::u8:
+    case Type::s8:
+        return "int8";
+    default:
+        return "fp32";
+    }
+}
+
+} // namespace
+
 template <typename Primitive, typename Pd>
 void PlanBuilder::add(const Pd &pd, std::unordered_map<int, dnnl::memory> args) {
     const Md scratch = pd.scratchpad_desc();
@@ -131,7 +168,9 @@ void PlanBuilder::add(const Pd &pd, std::unordered_map<int, dnnl::memory> args) 
         plan_.scratch_.push_back(made);
         args.emplace(DNNL_ARG_SCRATCHPAD, made);
     }
-    plan_.steps_.push_back({Primitive(pd), std::move(args), nullptr});
+    const Primitive primitive(pd);
+    plan_.count(operation_name(primitive.get_kind()), precision_name(args), pd.impl_info_str());
+    plan_.steps_.push_back({primitive, std::move(args), nullptr});
 }
 
 PlanBuilder::Slot PlanBuilder::plain(int value) {

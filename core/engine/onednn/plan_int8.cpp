@@ -160,6 +160,7 @@ PlanBuilder::Slot PlanBuilder::codes_of(int value, const Int8Node &made) {
     shape_rows(step->pass, shape, Layout::Rows);
     step->x = memory(from);
     want_codes(*step, value, made);
+    plan_.count("codes", "fp32", "sphere");
     plan_.steps_.push_back({{}, {}, std::move(step)});
     return codes_[{value, made.border}];
 }

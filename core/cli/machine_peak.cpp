@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What one core of this machine can do at most, measured on the spot: products and sums in
-// registers, and bytes from memory.
-#pragma once
+// What one core can do at most, by timing it.
+#include "core/cli/machine_peak.h"
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
+#include <new>
 #include <vector>
 
-namespace sphere::bench {
+namespace sphere::cli {
+namespace {
 
 template <typename Work> double best_seconds(int turns, Work work) {
     double best = 1e9;
@@ -22,8 +22,9 @@ template <typename Work> double best_seconds(int turns, Work work) {
     return best;
 }
 
+} // namespace
+
 #if defined(__x86_64__)
-// Twelve independent sums hide the latency of four cycles at two instructions a cycle.
 #define SPHERE_TWELVE(i)                                                                       \
     i " %%zmm30,%%zmm31,%%zmm0\n" i " %%zmm30,%%zmm31,%%zmm1\n" i                              \
       " %%zmm30,%%zmm31,%%zmm2\n" i " %%zmm30,%%zmm31,%%zmm3\n" i                              \
@@ -43,31 +44,36 @@ template <typename Work> double best_seconds(int turns, Work work) {
         return kLoops * 12.0 * (operations) / seconds / 1e9;                                   \
     }()
 
-inline void print_peak() {
-    std::printf("peak of one core, 1e9 operations/s:");
-    if (__builtin_cpu_supports("avx512f")) {
-        asm volatile("vpxord %%zmm30,%%zmm30,%%zmm30\n vpxord %%zmm31,%%zmm31,%%zmm31\n" ::
-                         : "memory");
-        std::printf(" fp32 %.0f", SPHERE_PEAK("vfmadd231ps", 32));
-    }
+ArithmeticPeak measure_peak() {
+    ArithmeticPeak peak;
+    if (!__builtin_cpu_supports("avx512f"))
+        return peak;
+    asm volatile("vpxord %%zmm30,%%zmm30,%%zmm30\n vpxord %%zmm31,%%zmm31,%%zmm31\n" ::
+                     : "memory");
+    peak.fp32 = SPHERE_PEAK("vfmadd231ps", 32);
     if (__builtin_cpu_supports("avx512bf16"))
-        std::printf(", bf16 %.0f", SPHERE_PEAK("vdpbf16ps", 64));
+        peak.bf16 = SPHERE_PEAK("vdpbf16ps", 64);
     if (__builtin_cpu_supports("avx512vnni"))
-        std::printf(", int8 %.0f", SPHERE_PEAK("vpdpbusd", 128));
-    std::printf("\n");
+        peak.int8 = SPHERE_PEAK("vpdpbusd", 128);
+    return peak;
 }
 #undef SPHERE_PEAK
 #undef SPHERE_TWELVE
 #else
-inline void print_peak() {}
+ArithmeticPeak measure_peak() {
+    return {};
+}
 #endif
 
-inline void print_bandwidth() {
-    std::vector<char> from(std::size_t{512} << 20, 1), to(from.size());
-    const double seconds =
-        best_seconds(5, [&] { std::memcpy(to.data(), from.data(), from.size()); });
-    std::printf("memory, one core: %.1f GB/s copied\n",
-                static_cast<double>(from.size()) / seconds / 1e9);
+double measure_copied_gb_per_s() {
+    try {
+        std::vector<char> from(std::size_t{512} << 20, 1), to(from.size());
+        const double seconds =
+            best_seconds(5, [&] { std::memcpy(to.data(), from.data(), from.size()); });
+        return static_cast<double>(from.size()) / seconds / 1e9;
+    } catch (const std::bad_alloc &) {
+        return 0;
+    }
 }
 
-} // namespace sphere::bench
+} // namespace sphere::cli
