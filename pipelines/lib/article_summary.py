@@ -36,8 +36,8 @@ def main():
         if result["failed_images"]:
             print(f"  without a face: {', '.join(map(os.path.basename, result['failed_images']))}")
         if options.official == "yes":
-            verdict = "repeated" if abs(threshold - published) <= 0.05 * published else "NOT repeated"
-            print(f"  the article's threshold {published:.6g}: {verdict} (within 5 %)")
+            verdict = "repeated" if abs(threshold - published) <= 0.01 * published else "NOT repeated"
+            print(f"  the article's threshold {published:.6g}: {verdict} (within 1 %)")
         else:
             print(f"  the article's threshold {published:.6g} is of its own weights, which are not here: no comparison")
 

@@ -54,6 +54,7 @@ class Dlib(unittest.TestCase):
                     five = [points[[37, 38, 40, 41]].mean(0), points[[43, 44, 46, 47]].mean(0), points[30],
                             points[[48, 60]].mean(0), points[[54, 64]].mean(0)]
                     self.assertLess(numpy.abs(numpy.array(face["landmarks"]) - five).max(), 1e-3)
+            self.assertEqual(len(files), 50)
             self.assertGreaterEqual(faces, 40)
 
 

@@ -80,6 +80,32 @@ class Matrix(unittest.TestCase):
                         self.assertEqual(row.shape, (160,))
                         self.assertTrue(numpy.isfinite(row).all() and row.any())
 
+    def test_every_detector_before_every_template(self):
+        """A recogniser of each template (a test double, which looks at the crop's pixels) gets a crop of every detector."""
+        templates = ("sphereface-112x96", "arcface-112x112", "openface-96x96", "box-152x152", "box-224x224", "box-160x160")
+        picture = os.path.join(PHOTOS, "obama_small.jpg")
+        with tempfile.TemporaryDirectory() as folder:
+            for template in templates:
+                height, width = map(int, template.split("-")[1].split("x"))
+                with open(os.path.join(folder, template + ".json"), "w", encoding="utf-8") as file:
+                    json.dump({"name": template, "task": "embed", "framework": "fake", "decoder": "embedding", "licence": "MIT",
+                               "input": {"width": width, "height": height, "mean": 127.5, "scale": 1 / 128},
+                               "outputs": ["embedding"], "template": template, "dims": 128}, file)
+            env = {**os.environ, "SPHERE_MODEL_PATH": folder + ":" + os.environ.get("SPHERE_MODEL_PATH", "")}
+            for detector, template in itertools.product(self.detectors, templates):
+                with self.subTest(detector=detector, template=template):
+                    done = spherectl("represent", "--json", "--detector", detector, "--model", template, picture, env=env)
+                    if detector == "haar-deepface" and not template.startswith("box"):
+                        self.assertEqual(done.returncode, 2)
+                        self.assertIn("no-landmarks", done.stderr)
+                        continue
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    faces = json.loads(done.stdout)["images"][0]["faces"]
+                    self.assertEqual(len(faces), 1)
+                    row = numpy.array(faces[0]["embedding"]["data"])
+                    self.assertEqual(row.shape, (128,))
+                    self.assertTrue(numpy.isfinite(row).all() and row.any())
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
