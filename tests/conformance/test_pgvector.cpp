@@ -185,6 +185,26 @@ TEST_F(PgvectorModels, AnotherModelIsAnotherIndex) {
     EXPECT_TRUE(follow(location_).ok());
 }
 
+// The statements of docs/postgres.md, before the index is made.
+TEST_F(PgvectorModels, PartsOfATableAreSearchedTogether) {
+    ASSERT_TRUE(store_->enrol(test_stamp(kDims), faces_of(0, 40)).ok());
+    PgliteServer::get().sql(documented_sql("partitions"));
+    const auto made = store_->prepare_search(Metric::Cosine, &no_progress);
+    ASSERT_TRUE(made.ok()) << made.error().message;
+    EXPECT_EQ(*made, 80);
+    ASSERT_TRUE(store_->enrol(test_stamp(kDims), faces_of(40, 10)).ok());
+    ASSERT_TRUE(store_->remove_person(name_of(7)).ok());
+    EXPECT_EQ(*store_->prepare_search(Metric::Cosine, &no_progress), 98);
+    const auto follower = follow(location_);
+    ASSERT_TRUE(follower.ok()) << follower.error().message;
+    const auto matcher = (*follower)->matcher();
+    for (int person = 0; person < 50; ++person) {
+        const MatchResult found = matcher->match(probe_of(person));
+        EXPECT_EQ(found.best() != nullptr ? found.best()->id : "",
+                  person == 7 ? "" : name_of(person));
+    }
+}
+
 TEST_F(PgvectorModels, NobodyAndTooManyValues) {
     const auto empty = store_->prepare_search(Metric::Cosine, &no_progress);
     EXPECT_EQ(empty.error().code, Errc::NotFound) << empty.error().message;

@@ -135,6 +135,31 @@ TEST_F(PostgresTest, DamagedRowsAreNamed) {
     }
 }
 
+// The statements of docs/postgres.md.
+TEST_F(PostgresTest, EmbeddingsMayLieInPartitions) {
+    const auto store = make();
+    for (int i = 0; i < 40; ++i)
+        ASSERT_TRUE(store
+                        ->enrol(test_stamp(), {test_face("person " + std::to_string(i),
+                                                         {1, static_cast<float>(i), 0, 0})})
+                        .ok());
+    const auto before = *store->load();
+    sql(documented_sql("partitions").c_str());
+    sql("DO $$ BEGIN ASSERT (SELECT count(DISTINCT tableoid) FROM sphere_embeddings) = 4; END "
+        "$$");
+    const auto after = store->load();
+    ASSERT_TRUE(after.ok()) << after.error().message;
+    EXPECT_EQ(after->version, before.version + 1);
+    ASSERT_EQ(after->faces.size(), before.faces.size());
+    for (std::size_t i = 0; i < before.faces.size(); ++i) {
+        EXPECT_EQ(after->faces[i].person_id, before.faces[i].person_id);
+        EXPECT_EQ(after->faces[i].embedding, before.faces[i].embedding);
+    }
+    ASSERT_TRUE(store->enrol(test_stamp(), {test_face("bo", {0, 0, 1, 0})}).ok());
+    ASSERT_TRUE(store->remove_person("person 7").ok());
+    EXPECT_EQ(store->load()->faces.size(), before.faces.size());
+}
+
 TEST_F(PostgresTest, ChangesAreToldToWhoListens) {
     const auto store = make();
     PGconn *listener = PQconnectdb(location_.c_str());

@@ -52,6 +52,20 @@ inline void write_bytes(const std::string &path, const std::string &bytes) {
     std::ofstream(path, std::ios::binary) << bytes;
 }
 
+/// The block of SQL in docs/postgres.md after the comment `name`.
+inline std::string documented_sql(const std::string &name) {
+    const char *source = std::getenv("SPHERE_SOURCE_ROOT");
+    const std::string text =
+        read_bytes((source != nullptr ? source : ".") + std::string("/docs/postgres.md"));
+    const std::string start = "<!-- " + name + " -->\n```sql\n";
+    const std::size_t begin = text.find(start);
+    EXPECT_NE(begin, std::string::npos) << name << ": not in docs/postgres.md";
+    if (begin == std::string::npos)
+        return {};
+    return text.substr(begin + start.size(),
+                       text.find("```\n", begin + start.size()) - begin - start.size());
+}
+
 inline EmbeddingStamp test_stamp(int dims = 4) {
     return {"test-model", std::string(64, 'a'), "bgr-127.5", "sphereface-112x96", "concat",
             dims};
