@@ -92,6 +92,7 @@ struct MatchResult {
     float threshold = 0;
     std::optional<float>
         margin; ///< second-best person's distance - best's; empty with one person
+    std::string stranger; ///< "unknown-12": who it is among the strangers that are collected
 
     /// The recognised person, or null unless the state is Known.
     const Candidate *best() const {

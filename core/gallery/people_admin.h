@@ -61,7 +61,9 @@ struct Reembed {
     std::vector<std::pair<std::int64_t, std::vector<float>>> faces;
 };
 /// Somebody unknown was seen. `stranger_id` empty: a new one, who gets the next "unknown-N".
-/// The same visit within `same_visit_ms` of the last sight by the same camera.
+/// The same visit within `same_visit_ms` of the last sight by the same camera. Cameras do this
+/// all the time, and it changes nobody who is looked for: where it can be had (SQLite) the
+/// gallery's version stays.
 struct RecordSight {
     std::string stranger_id;
     std::string camera;

@@ -46,6 +46,10 @@ bool removes(const GalleryChange &change) {
            !std::holds_alternative<QuarantineFaces>(change);
 }
 
+bool records_sight(const GalleryChange &change) {
+    return std::holds_alternative<RecordSight>(change);
+}
+
 Result<std::vector<std::int64_t>>
 SqliteAdmin::apply(const std::vector<GalleryChange> &changes) {
     for (const GalleryChange &change : changes)
@@ -62,7 +66,8 @@ SqliteAdmin::apply(const std::vector<GalleryChange> &changes) {
                 results.push_back(*number);
             }
             return results;
-        });
+        },
+        !std::all_of(changes.begin(), changes.end(), records_sight));
     if (numbers && std::any_of(changes.begin(), changes.end(), removes))
         gallery_.erase_old_pages();
     return numbers;

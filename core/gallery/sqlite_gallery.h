@@ -52,9 +52,10 @@ class SqliteGallery {
         }
     }
 
-    /// write(db, statements) in one transaction that raises the version.
+    /// write(db, statements) in one transaction that raises the version, unless nothing changes
+    /// for who looks people up.
     template <typename Write>
-    auto write(const Write &write)
+    auto write(const Write &write, bool raise = true)
         -> decltype(write(std::declval<SqliteDb &>(), std::declval<SqliteStatements &>())) {
         const std::lock_guard lock(mutex_);
         SPHERE_TRY(follow_file());
@@ -65,7 +66,8 @@ class SqliteGallery {
         auto result = write(*db_, statements_);
         if (!result)
             return result;
-        SPHERE_TRY(raise_version());
+        if (raise)
+            SPHERE_TRY(raise_version());
         SPHERE_TRY(transaction->commit());
         return result;
     }

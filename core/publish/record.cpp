@@ -147,6 +147,8 @@ void write_face(JsonWriter &json, const Face &face, bool embeddings) {
                face_state_name(face.match ? face.match->state : FaceState::Undecided));
     write_name(json.key("reason"),
                face_reason_name(decided ? face.match->reason : face.reason));
+    if (face.match && !face.match->stranger.empty()) // said of those alone, too
+        json.key("stranger").string(face.match->stranger);
     write_match(json.key("match"), face.match);
     write_candidates(json.key("candidates"), face.match);
     if (embeddings)

@@ -95,6 +95,8 @@ void read_match(const GstSphereFace *source, Face &face) {
         if (std::isfinite(margin))
             match.margin = static_cast<float>(margin);
     }
+    if (const gchar *stranger = gst_sphere_face_get_stranger_id(source))
+        match.stranger = stranger;
     const guint n = gst_sphere_face_get_n_candidates(source);
     for (guint i = 0; i < n; ++i) {
         const gchar *id = nullptr, *label = nullptr;
@@ -242,6 +244,7 @@ void set_match(GstSphereFace *target, const MatchResult &match) {
                                       candidate.distance, candidate.similarity);
     gst_sphere_face_set_match_info(target, match.metric.c_str(), match.threshold,
                                    match.margin ? static_cast<gdouble>(*match.margin) : NAN);
+    gst_sphere_face_set_stranger_id(target, match.stranger.c_str());
     gst_sphere_face_set_state(target, static_cast<GstSphereFaceState>(match.state),
                               static_cast<GstSphereFaceReason>(match.reason));
 }

@@ -27,7 +27,7 @@ class Stats {
     void add_error();
     void add_reason(FaceReason reason);
     void add_inference(double ms);
-    /// A number as it is now, under its name (a string literal). At most four names.
+    /// A number as it is now, under its name (a string literal). At most twelve names.
     void set_gauge(const char *name, std::uint64_t value);
 
     /// frames, faces, skipped, errors, time-mean-ns, time-p99-ns, inference-mean-ns (uint64)
@@ -50,7 +50,7 @@ class Stats {
         std::uint64_t count = 0;
     };
     std::array<Cause, 4> causes_{};
-    std::array<Cause, 4> gauges_{};
+    std::array<Cause, 12> gauges_{};
     std::array<std::uint64_t, kWindow> recent_ns_{};
 };
 

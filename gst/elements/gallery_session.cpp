@@ -45,13 +45,13 @@ Result<MatchOptions> resolve_options(const MatchSettings &settings,
     return options;
 }
 
-ResolveOptions resolver(const MatchSettings &settings) {
+} // namespace
+
+ResolveOptions match_resolver(const MatchSettings &settings) {
     return [settings](const std::optional<EmbeddingStamp> &stamp) {
         return resolve_options(settings, stamp);
     };
 }
-
-} // namespace
 
 std::string shown_gallery(const std::string &location) {
     return shown_location(location);
@@ -64,7 +64,7 @@ Result<void> GallerySession::open(const MatchSettings &settings) {
                     "'spherectl enrol --gallery people.db --id NAME photo.jpg'.");
     GalleryFollower::Settings follow;
     follow.location = settings.gallery;
-    follow.resolve = resolver(settings);
+    follow.resolve = match_resolver(settings);
     follow.reload = settings.reload;
     auto follower = GalleryFollower::open(std::move(follow));
     if (!follower)
@@ -80,7 +80,7 @@ Result<void> GallerySession::refresh(const MatchSettings &settings) {
     Result<void> changed;
     if (stale_) {
         stale_ = false;
-        changed = follower_->set_resolve(resolver(settings));
+        changed = follower_->set_resolve(match_resolver(settings));
     }
     matcher_ = follower_->matcher();
     if (!changed)

@@ -23,6 +23,9 @@ struct MatchSettings {
     bool reload = true;
 };
 
+/// What the settings come to for the embeddings of a stamp.
+ResolveOptions match_resolver(const MatchSettings &settings);
+
 /// Not thread-safe: the streaming thread, after open() in the state change. The gallery is
 /// loaded and followed by threads of its own.
 class GallerySession {
@@ -46,6 +49,7 @@ class GallerySession {
     const Matcher &matcher() const { return *matcher_; }
     /// Why the people may not be those of the gallery: see GalleryFollower::behind().
     std::optional<Error> behind() const { return follower_->behind(); }
+    std::shared_ptr<const Matcher> shared_matcher() const { return matcher_; }
     /// Who are in memory: nobody where the store searches.
     std::size_t people() const;
 

@@ -94,6 +94,53 @@ static void forward_match(GstElement *, GstStructure *event, gpointer bin) {
     g_signal_emit(bin, signal_match, 0, event);
 }
 
+// spherematch's action signals, which the bin has as well.
+static gboolean act(GstElement *bin, const char *signal, const gchar *first,
+                    const gchar *second) {
+    gboolean done = FALSE;
+    GstElement *match = gst_bin_get_by_name(GST_BIN_CAST(bin), "match");
+    if (match == nullptr)
+        return FALSE;
+    if (second != nullptr)
+        g_signal_emit_by_name(match, signal, first, second, &done);
+    else
+        g_signal_emit_by_name(match, signal, first, &done);
+    gst_object_unref(match);
+    return done;
+}
+
+static gboolean gst_sphere_bin_enrol(GstElement *bin, const gchar *id, gint64 track) {
+    gboolean done = FALSE;
+    GstElement *match = gst_bin_get_by_name(GST_BIN_CAST(bin), "match");
+    if (match == nullptr)
+        return FALSE;
+    g_signal_emit_by_name(match, "enrol", id, track, &done);
+    gst_object_unref(match);
+    return done;
+}
+
+static gboolean gst_sphere_bin_forget(GstElement *bin, const gchar *id) {
+    return act(bin, "forget", id, nullptr);
+}
+
+static gboolean gst_sphere_bin_promote(GstElement *bin, const gchar *stranger,
+                                       const gchar *id) {
+    return act(bin, "promote", stranger, id != nullptr ? id : "");
+}
+
+static void install_actions(GstSphereBinClass *klass) {
+    constexpr auto flags = static_cast<GSignalFlags>(G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION);
+    const GType type = G_TYPE_FROM_CLASS(klass);
+    g_signal_new_class_handler("enrol", type, flags, G_CALLBACK(gst_sphere_bin_enrol), nullptr,
+                               nullptr, nullptr, G_TYPE_BOOLEAN, 2, G_TYPE_STRING,
+                               G_TYPE_INT64);
+    g_signal_new_class_handler("forget", type, flags, G_CALLBACK(gst_sphere_bin_forget),
+                               nullptr, nullptr, nullptr, G_TYPE_BOOLEAN, 1, G_TYPE_STRING);
+    g_signal_new_class_handler("promote", type, flags, G_CALLBACK(gst_sphere_bin_promote),
+                               nullptr, nullptr, nullptr, G_TYPE_BOOLEAN, 2, G_TYPE_STRING,
+                               G_TYPE_STRING);
+}
+
 // The network that finds faces and the one that knows them work at the same time, each on a
 // frame of its own. No more frames wait than that takes.
 static GstElement *make_queue() {
@@ -168,6 +215,7 @@ static void gst_sphere_bin_class_init(GstSphereBinClass *klass) {
     signal_match =
         g_signal_new("match", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, nullptr, nullptr,
                      nullptr, G_TYPE_NONE, 1, GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE);
+    install_actions(klass);
     GstCaps *caps = gst_caps_from_string(GST_VIDEO_CAPS_MAKE(GST_SPHERE_FORMATS));
     gst_element_class_add_pad_template(
         element_class, gst_pad_template_new("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));

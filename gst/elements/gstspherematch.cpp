@@ -13,6 +13,10 @@
  * info message (event "found") says when it is followed again. In `stats`: gallery-lost (1
  * while that lasts), gallery-losses (how often so far) and gallery-version.
  *
+ * With collect-unknown=true the embeddings of people who are not known are kept in the gallery
+ * under ids that stay ("unknown-12"), to be made people of by the action signal "promote" or
+ * spherectl gallery promote.
+ *
  * |[
  * gst-launch-1.0 -m filesrc location=people.mp4 ! decodebin ! spheredetect ! spherealign !
  * sphereembed ! spherematch gallery=people.db ! fakesink
@@ -20,68 +24,29 @@
  */
 #include "gst/base/enums.h"
 #include "gst/base/face_convert.h"
-#include "gst/base/model_properties.h"
 #include "gst/base/spherefilter.h"
 #include "gst/base/timestamps.h"
 #include "gst/base/tracks_object.h"
 #include "gst/elements/elements.h"
-#include "gst/elements/gallery_session.h"
-#include "gst/elements/presence.h"
-#include "gst/elements/track_votes.h"
-
-#include <atomic>
-#include <map>
+#include "gst/elements/match_state.h"
 
 #define GST_CAT_DEFAULT gst_sphere_debug
 
 using namespace sphere;
-
-enum {
-    PROP_0,
-    PROP_GALLERY,
-    PROP_INDEX,
-    PROP_METRIC,
-    PROP_THRESHOLD,
-    PROP_MARGIN,
-    PROP_TOP_K,
-    PROP_UNKNOWN_LABEL,
-    PROP_VOTE_WINDOW,
-    PROP_PRESENCE_TIMEOUT,
-    PROP_RELOAD,
-};
+using sphere::gst::MatchedTrack;
+using sphere::gst::MatchState;
 
 namespace {
 
 constexpr float kUnassessedQuality = 0.5F; ///< without spherealign
-constexpr guint kDefaultVoteWindow = 150;
 constexpr guint64 kForgetFrames = 300;
-
-struct MatchedTrack {
-    sphere::gst::TrackVotes votes;
-    guint64 last_frame = 0;
-};
 
 /// Settings that each face needs.
 struct MatchView {
     std::string unknown_label;
     guint vote_window = 0;
-};
-
-struct MatchState {
-    std::mutex mutex; ///< guards settings, unknown_label, vote_window, presence_timeout_ms
-    sphere::gst::MatchSettings settings;
-    std::string unknown_label = "unknown";
-    guint vote_window = kDefaultVoteWindow;
-    guint presence_timeout_ms = 2000;
-    std::atomic<bool> settings_changed{false};
-
-    sphere::gst::GallerySession session; ///< streaming thread
-    sphere::gst::Presence presence;
-    std::map<std::int64_t, MatchedTrack> tracks;
-    guint64 frame_number = 0;
-    std::vector<sphere::gst::PresenceEvent> events;
-    bool gallery_lost = false;
-    guint64 gallery_losses = 0;
+    bool thumbnails = false;
+    std::int64_t gallery_version = 0; ///< 0: it is not followed
 };
 
 guint signal_match = 0;
@@ -107,6 +72,27 @@ static sphere::gst::MatchSettings settings_of(MatchState &state) {
     return state.settings;
 }
 
+// The gallery's strangers; nothing where they are not collected.
+static Result<void> open_collector(GstSphereFilter *filter, MatchState &state) {
+    sphere::StrangerCollector::Settings settings;
+    {
+        const std::lock_guard lock(state.mutex);
+        if (!state.collect_unknown)
+            return {};
+        settings.location = state.settings.gallery;
+        settings.camera = state.stream;
+        settings.limits = state.stranger_limits;
+        settings.resolve = sphere::gst::match_resolver(state.settings);
+    }
+    if (settings.camera.empty())
+        settings.camera = GST_OBJECT_NAME(filter);
+    auto collector = StrangerCollector::open(std::move(settings));
+    if (!collector)
+        return std::move(collector).error();
+    state.collector = std::move(*collector);
+    return {};
+}
+
 static Result<void> gst_sphere_match_open(GstSphereFilter *filter) {
     MatchState &state = *STATE(filter);
     state.settings_changed = false;
@@ -126,11 +112,16 @@ static Result<void> gst_sphere_match_open(GstSphereFilter *filter) {
     if (state.session.matcher().gallery()->empty())
         GST_WARNING_OBJECT(filter, "gallery %s is empty: every face will be unknown",
                            shown.c_str());
-    return {};
+    return open_collector(filter, state);
 }
 
 static void gst_sphere_match_close(GstSphereFilter *filter) {
-    STATE(filter)->session.close();
+    MatchState &state = *STATE(filter);
+    state.collector.reset();
+    state.session.close();
+    const std::lock_guard lock(state.shots_mutex);
+    state.shots.clear();
+    state.matcher.reset();
 }
 
 static void tell_application(GstSphereFilter *filter, GstBuffer *buffer) {
@@ -183,20 +174,76 @@ static MatchResult match_track(MatchState &state, const Face &face, guint vote_w
 static void see_face(MatchState &state, const Face &face, const MatchResult &match,
                      guint64 time_ns, const std::string &unknown_label) {
     const Candidate *best = match.best();
-    if (!face.track_id) {
-        if (best != nullptr)
-            state.presence.see(best->id, best->label, best->distance, time_ns, state.events);
-        return;
-    }
     sphere::gst::TrackSighting sighting;
-    sighting.track = *face.track_id;
-    sighting.id = best != nullptr ? best->id : "";
-    sighting.label = best != nullptr ? best->label : unknown_label;
+    sighting.id = best != nullptr ? best->id : match.stranger;
+    sighting.label = best != nullptr ? best->label : sighting.id;
+    if (sighting.id.empty())
+        sighting.label = unknown_label;
     if (!match.candidates.empty())
         sighting.distance = match.candidates.front().distance;
     sighting.state = face_state_name(match.state);
+    if (!face.track_id) {
+        if (!sighting.id.empty())
+            state.presence.see(
+                {"", sighting.id, sighting.label, sighting.distance, sighting.state}, time_ns,
+                state.events);
+        return;
+    }
+    sighting.track = *face.track_id;
     sighting.carried = face.carried;
     state.presence.see_track(sighting, time_ns, state.events);
+}
+
+// Who an unknown face is among the strangers; it becomes one where it is none of them.
+static std::string find_stranger(MatchState &state, const GstSphereFace *source,
+                                 const Face &face, const MatchResult &match,
+                                 const MatchView &view) {
+    const bool unknown = match.state == FaceState::Unknown;
+    MatchedTrack *track = nullptr;
+    if (face.track_id) {
+        track = &state.tracks[*face.track_id];
+        track->last_frame = state.frame_number;
+        if (match.state == FaceState::Known)
+            track->stranger.clear();
+    }
+    std::string stranger;
+    if (unknown && face.embedding && !face.carried) {
+        StrangerSight sight;
+        sight.embedding = *face.embedding;
+        sight.quality = face.quality;
+        sight.gallery_version = view.gallery_version;
+        if (view.thumbnails) {
+            sight.crop = sphere::gst::crop_of(source);
+            sight.crop_template = face.crop_template;
+        }
+        stranger = state.collector->see(sight, g_get_real_time() / 1000);
+    }
+    if (track == nullptr || !unknown)
+        return stranger;
+    // One of a track's pictures may look like another stranger: the track keeps its own.
+    if (track->stranger.empty() || !state.collector->knows(track->stranger))
+        track->stranger = stranger;
+    return track->stranger;
+}
+
+// What the action signal "enrol" would take.
+static void keep_shot(MatchState &state, const Face &face) {
+    if (!face.embedding || face.carried)
+        return;
+    const auto quality = [](const auto &of) {
+        return of.quality ? of.quality->score : kUnassessedQuality;
+    };
+    const sphere::gst::FaceShot shot{*face.embedding, face.quality,
+                                     static_cast<double>(face.box.w) * face.box.h};
+    const std::lock_guard lock(state.shots_mutex);
+    const auto [newest, first] = state.shots.try_emplace(-1, shot);
+    if (!first && newest->second.area_px < shot.area_px)
+        newest->second = shot;
+    if (!face.track_id)
+        return;
+    const auto [best, is_new] = state.shots.try_emplace(*face.track_id, shot);
+    if (!is_new && quality(best->second) < quality(shot))
+        best->second = shot;
 }
 
 static void match_face(GstSphereFilter *filter, GstSphereFaceMeta *meta, guint i,
@@ -205,9 +252,12 @@ static void match_face(GstSphereFilter *filter, GstSphereFaceMeta *meta, guint i
     GstSphereFace *target = gst_sphere_face_meta_get_face(meta, i);
     const Face face =
         sphere::gst::face_from_meta(target, sphere::gst::kEmbedding | sphere::gst::kQuality);
-    const MatchResult match = face.track_id && view.vote_window > 0
-                                  ? match_track(state, face, view.vote_window)
-                                  : match_alone(state, face);
+    MatchResult match = face.track_id && view.vote_window > 0
+                            ? match_track(state, face, view.vote_window)
+                            : match_alone(state, face);
+    if (state.collector)
+        match.stranger = find_stranger(state, target, face, match, view);
+    keep_shot(state, face);
     if (match.reason != FaceReason::None)
         filter->stats->add_reason(match.reason);
     see_face(state, face, match, time_ns, view.unknown_label);
@@ -216,7 +266,9 @@ static void match_face(GstSphereFilter *filter, GstSphereFaceMeta *meta, guint i
             tracks->set_decision(*face.track_id, match.state);
     sphere::gst::set_match(target, match);
     if (match.best() == nullptr)
-        gst_sphere_face_set_unknown_label(target, view.unknown_label.c_str());
+        gst_sphere_face_set_unknown_label(target, match.stranger.empty()
+                                                      ? view.unknown_label.c_str()
+                                                      : match.stranger.c_str());
     gst_sphere_face_meta_set_face(meta, i, target);
     gst_sphere_face_free(target);
 }
@@ -226,6 +278,23 @@ static void forget_tracks(MatchState &state) {
     std::erase_if(state.tracks, [&state](const auto &item) {
         return item.second.last_frame + kForgetFrames < state.frame_number;
     });
+    const std::lock_guard lock(state.shots_mutex);
+    std::erase_if(state.shots, [&state](const auto &item) {
+        return item.first >= 0 && !state.tracks.contains(item.first);
+    });
+}
+
+static void forget_newest_shot(MatchState &state) {
+    const std::lock_guard lock(state.shots_mutex);
+    state.shots.erase(-1);
+}
+
+static void tell_strangers(GstSphereFilter *filter, const StrangerCollector &collector) {
+    const StrangerCollector::Counts counts = collector.counts();
+    filter->stats->set_gauge("strangers", counts.strangers);
+    filter->stats->set_gauge("strangers-recorded", counts.recorded);
+    filter->stats->set_gauge("strangers-dropped", counts.dropped);
+    filter->stats->set_gauge("strangers-failed", counts.failed);
 }
 
 // Says once that the gallery is away, and once that it is back.
@@ -256,8 +325,14 @@ static void tell_of_gallery(GstSphereFilter *filter, MatchState &state) {
 }
 
 static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
-    if (state.settings_changed.exchange(false))
+    const bool settings_changed = state.settings_changed.exchange(false);
+    if (settings_changed)
         state.session.invalidate();
+    if (settings_changed && state.collector) {
+        const std::lock_guard lock(state.mutex);
+        state.collector->set_limits(state.stranger_limits);
+        state.collector->set_resolve(sphere::gst::match_resolver(state.settings));
+    }
     const Matcher *before = &state.session.matcher();
     if (const Result<void> fresh = state.session.refresh(settings_of(state)); !fresh) {
         filter->stats->add_error();
@@ -265,6 +340,12 @@ static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
                            fresh.error().message.c_str());
     }
     tell_of_gallery(filter, state);
+    if (const auto error = state.collector ? state.collector->take_error() : std::nullopt) {
+        filter->stats->add_error();
+        if (state.log_fault())
+            GST_WARNING_OBJECT(filter, "unknown people not collected: %s",
+                               error->message.c_str());
+    }
     if (before != &state.session.matcher()) // other people, or another judgement of them
         for (auto &[id, track] : state.tracks)
             track.votes.rematch(state.session.matcher());
@@ -278,7 +359,12 @@ static GstFlowReturn gst_sphere_match_process(GstSphereFilter *filter, GstBuffer
     {
         const std::lock_guard lock(state.mutex);
         timeout_ns = state.presence_timeout_ms * GST_MSECOND;
-        view = {state.unknown_label, state.vote_window};
+        view = {state.unknown_label, state.vote_window, state.stranger_limits.thumbnails,
+                state.settings.reload ? state.session.matcher().snapshot().version : 0};
+    }
+    {
+        const std::lock_guard lock(state.shots_mutex);
+        state.matcher = state.session.shared_matcher();
     }
     ++state.frame_number;
     // Buffers without times still have an order: the wall clock stands in.
@@ -286,11 +372,14 @@ static GstFlowReturn gst_sphere_match_process(GstSphereFilter *filter, GstBuffer
         static_cast<guint64>(g_get_monotonic_time()) * 1000);
     GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer);
     if (const guint n = meta != nullptr ? gst_sphere_face_meta_get_n_faces(meta) : 0; n > 0) {
+        forget_newest_shot(state);
         for (guint i = 0; i < n; ++i)
             match_face(filter, meta, i, time_ns, view);
         filter->stats->add_faces(n);
         gst_sphere_face_meta_sync(meta, buffer);
     }
+    if (state.collector)
+        tell_strangers(filter, *state.collector);
     forget_tracks(state);
     state.presence.expire(time_ns, timeout_ns, state.events);
     tell_application(filter, buffer);
@@ -310,100 +399,12 @@ static void gst_sphere_match_flush(GstSphereFilter *filter, GstEvent *event) {
 
 static void gst_sphere_match_set_property(GObject *object, guint id, const GValue *value,
                                           GParamSpec *pspec) {
-    MatchState &state = *STATE(object);
-    sphere::gst::guarded_void(object, [&] {
-        const std::lock_guard lock(state.mutex);
-        sphere::gst::MatchSettings &settings = state.settings;
-        switch (id) {
-        case PROP_GALLERY:
-            settings.gallery = sphere::gst::string_from(value);
-            return;
-        case PROP_INDEX:
-            settings.index =
-                sphere::gst::enum_nick(gst_sphere_index_get_type(), g_value_get_enum(value));
-            return;
-        case PROP_METRIC:
-            settings.metric =
-                sphere::gst::enum_nick(gst_sphere_metric_get_type(), g_value_get_enum(value));
-            break;
-        case PROP_THRESHOLD:
-            settings.threshold = g_value_get_float(value);
-            break;
-        case PROP_MARGIN:
-            settings.margin = g_value_get_float(value);
-            break;
-        case PROP_TOP_K:
-            settings.top_k = static_cast<int>(g_value_get_uint(value));
-            break;
-        case PROP_UNKNOWN_LABEL:
-            state.unknown_label = sphere::gst::string_from(value);
-            return;
-        case PROP_VOTE_WINDOW:
-            state.vote_window = g_value_get_uint(value);
-            return;
-        case PROP_PRESENCE_TIMEOUT:
-            state.presence_timeout_ms = g_value_get_uint(value);
-            return;
-        case PROP_RELOAD:
-            settings.reload = g_value_get_boolean(value) != FALSE;
-            return;
-        default:
-            G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-            return;
-        }
-        state.settings_changed = true;
-    });
-}
-
-static gint enum_value(GType type, const std::string &nick) {
-    auto *enum_class = static_cast<GEnumClass *>(g_type_class_ref(type));
-    const GEnumValue *entry = g_enum_get_value_by_nick(enum_class, nick.c_str());
-    const gint value = entry != nullptr ? entry->value : 0;
-    g_type_class_unref(enum_class);
-    return value;
+    sphere::gst::set_match_property(object, *STATE(object), id, value, pspec);
 }
 
 static void gst_sphere_match_get_property(GObject *object, guint id, GValue *value,
                                           GParamSpec *pspec) {
-    MatchState &state = *STATE(object);
-    const std::lock_guard lock(state.mutex);
-    const sphere::gst::MatchSettings &settings = state.settings;
-    switch (id) {
-    case PROP_GALLERY:
-        // Whoever lists properties, a pipeline's drawing for one, is not to have a password.
-        if (!settings.gallery.empty())
-            g_value_set_string(value, sphere::gst::shown_gallery(settings.gallery).c_str());
-        break;
-    case PROP_INDEX:
-        g_value_set_enum(value, enum_value(gst_sphere_index_get_type(), settings.index));
-        break;
-    case PROP_METRIC:
-        g_value_set_enum(value, enum_value(gst_sphere_metric_get_type(), settings.metric));
-        break;
-    case PROP_THRESHOLD:
-        g_value_set_float(value, settings.threshold);
-        break;
-    case PROP_MARGIN:
-        g_value_set_float(value, settings.margin);
-        break;
-    case PROP_TOP_K:
-        g_value_set_uint(value, static_cast<guint>(settings.top_k));
-        break;
-    case PROP_UNKNOWN_LABEL:
-        g_value_set_string(value, state.unknown_label.c_str());
-        break;
-    case PROP_VOTE_WINDOW:
-        g_value_set_uint(value, state.vote_window);
-        break;
-    case PROP_PRESENCE_TIMEOUT:
-        g_value_set_uint(value, state.presence_timeout_ms);
-        break;
-    case PROP_RELOAD:
-        g_value_set_boolean(value, settings.reload);
-        break;
-    default:
-        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-    }
+    sphere::gst::get_match_property(object, *STATE(object), id, value, pspec);
 }
 
 static void gst_sphere_match_finalize(GObject *object) {
@@ -411,58 +412,57 @@ static void gst_sphere_match_finalize(GObject *object) {
     G_OBJECT_CLASS(gst_sphere_match_parent_class)->finalize(object);
 }
 
-static void gst_sphere_match_install_properties(GObjectClass *klass) {
-    constexpr auto ready = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                                                    GST_PARAM_MUTABLE_READY);
-    constexpr auto playing = static_cast<GParamFlags>(
-        G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
-    const auto install = [klass](guint id, GParamSpec *spec) {
-        g_object_class_install_property(klass, id, spec);
-    };
-    install(PROP_GALLERY,
-            g_param_spec_string("gallery", "Gallery",
-                                "Enrolled people: sqlite:PATH or a bare path, relative to the "
-                                "working directory, or postgresql://HOST/DATABASE (made by "
-                                "spherectl enrol); a password in it reads back as ***",
-                                nullptr, ready));
-    install(PROP_INDEX,
-            g_param_spec_enum("index", "Index", "How the gallery is searched",
-                              gst_sphere_index_get_type(), GST_SPHERE_INDEX_AUTO, ready));
-    install(PROP_METRIC,
-            g_param_spec_enum("metric", "Metric", "Distance between embeddings",
-                              gst_sphere_metric_get_type(), GST_SPHERE_METRIC_AUTO, playing));
-    install(PROP_THRESHOLD,
-            g_param_spec_float("threshold", "Threshold",
-                               "A person is known at this distance or nearer (-1 = the model's "
-                               "own)",
-                               -1, G_MAXFLOAT, -1, playing));
-    install(
-        PROP_MARGIN,
-        g_param_spec_float("margin", "Margin",
-                           "A face is ambiguous when the second person is no farther behind "
-                           "the first than this (-1 = 0.05 for cosine, off for euclidean; 0 = "
-                           "off)",
-                           -1, G_MAXFLOAT, -1, playing));
-    install(PROP_TOP_K, g_param_spec_uint("top-k", "Candidates",
-                                          "People reported for each face, nearest first", 1,
-                                          1000, 1, playing));
-    install(PROP_UNKNOWN_LABEL,
-            g_param_spec_string("unknown-label", "Unknown label",
-                                "What is shown for faces that are not known", "unknown",
-                                playing));
-    install(PROP_VOTE_WINDOW,
-            g_param_spec_uint("vote-window", "Vote window",
-                              "Frames back from which a tracked face's embeddings vote on who "
-                              "it is (0 = each face by itself)",
-                              0, 100000, kDefaultVoteWindow, playing));
-    install(PROP_PRESENCE_TIMEOUT,
-            g_param_spec_uint("presence-timeout", "Presence time-out",
-                              "A person or track has left when not seen for this long, in ms",
-                              0, G_MAXUINT, 2000, playing));
-    install(PROP_RELOAD, g_param_spec_boolean("reload", "Reload",
-                                              "Follow changes of the gallery while running, "
-                                              "within about a second",
-                                              TRUE, playing));
+static gboolean gst_sphere_match_enrol(GstElement *element, const gchar *name, gint64 track) {
+    return sphere::gst::enrol_shot(element, *STATE(element), name, track);
+}
+
+static gboolean gst_sphere_match_forget(GstElement *element, const gchar *id) {
+    return sphere::gst::forget_person(element, *STATE(element), id);
+}
+
+static gboolean gst_sphere_match_promote(GstElement *element, const gchar *stranger,
+                                         const gchar *name) {
+    return sphere::gst::promote_stranger(element, *STATE(element), stranger, name);
+}
+
+static void gst_sphere_match_install_actions(GstSphereMatchClass *klass) {
+    constexpr auto flags = static_cast<GSignalFlags>(G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION);
+    const GType type = G_TYPE_FROM_CLASS(klass);
+    /**
+     * GstSphereMatch::enrol:
+     * @id: whose face it is; a new person, or one who is there
+     * @track: the track whose best picture is taken; -1: the largest face of the newest frame
+     *
+     * Enrols a face of the running stream. Waits for the gallery's file or server, as do the
+     * others: not to be called from the streaming thread.
+     *
+     * Returns: whether it was enrolled; a warning on the bus says why not
+     */
+    g_signal_new_class_handler("enrol", type, flags, G_CALLBACK(gst_sphere_match_enrol),
+                               nullptr, nullptr, nullptr, G_TYPE_BOOLEAN, 2, G_TYPE_STRING,
+                               G_TYPE_INT64);
+    /**
+     * GstSphereMatch::forget:
+     * @id: a person or a stranger
+     *
+     * Removes a person from the gallery, overwriting what was kept.
+     *
+     * Returns: whether they were removed
+     */
+    g_signal_new_class_handler("forget", type, flags, G_CALLBACK(gst_sphere_match_forget),
+                               nullptr, nullptr, nullptr, G_TYPE_BOOLEAN, 1, G_TYPE_STRING);
+    /**
+     * GstSphereMatch::promote:
+     * @stranger: "unknown-12"
+     * @id: the person who it is; a new one, or one who is there
+     *
+     * Makes a person of a stranger.
+     *
+     * Returns: whether it was done
+     */
+    g_signal_new_class_handler("promote", type, flags, G_CALLBACK(gst_sphere_match_promote),
+                               nullptr, nullptr, nullptr, G_TYPE_BOOLEAN, 2, G_TYPE_STRING,
+                               G_TYPE_STRING);
 }
 
 static void gst_sphere_match_class_init(GstSphereMatchClass *klass) {
@@ -476,7 +476,8 @@ static void gst_sphere_match_class_init(GstSphereMatchClass *klass) {
     filter_class->close = gst_sphere_match_close;
     filter_class->process = gst_sphere_match_process;
     filter_class->flush = gst_sphere_match_flush;
-    gst_sphere_match_install_properties(object_class);
+    sphere::gst::install_match_properties(object_class);
+    gst_sphere_match_install_actions(klass);
     /**
      * GstSphereMatch::match:
      * @event: what the bus message sphere-match holds

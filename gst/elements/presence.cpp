@@ -11,14 +11,16 @@ PresenceEvent event_of(const char *event, const TrackSighting &sighting) {
 
 } // namespace
 
-void Presence::see(const std::string &id, const std::string &label, double distance,
-                   guint64 time_ns, std::vector<PresenceEvent> &events) {
-    const auto [entry, is_new] = people_.try_emplace(id);
-    entry->second = {label, distance, time_ns};
+void Presence::see(const PresenceEvent &who, guint64 time_ns,
+                   std::vector<PresenceEvent> &events) {
+    const auto [entry, is_new] = people_.try_emplace(who.id);
+    entry->second = {who, time_ns};
     if (!is_new)
         return;
-    events.push_back({"appeared", id, label, distance});
-    events.push_back({"identified", id, label, distance});
+    for (const char *event : {"appeared", "identified"}) {
+        events.push_back(who);
+        events.back().event = event;
+    }
 }
 
 void Presence::see_track(const TrackSighting &sighting, guint64 time_ns,
@@ -45,8 +47,8 @@ void Presence::expire(guint64 time_ns, guint64 timeout_ns, std::vector<PresenceE
     for (auto entry = people_.begin(); entry != people_.end();) {
         const guint64 last = entry->second.last_seen_ns;
         if (time_ns > last && time_ns - last > timeout_ns) {
-            events.push_back(
-                {"left", entry->first, entry->second.label, entry->second.distance});
+            events.push_back(entry->second.last);
+            events.back().event = "left";
             entry = people_.erase(entry);
         } else {
             ++entry;
@@ -64,8 +66,10 @@ void Presence::expire(guint64 time_ns, guint64 timeout_ns, std::vector<PresenceE
 }
 
 void Presence::clear(std::vector<PresenceEvent> &events) {
-    for (const auto &[id, person] : people_)
-        events.push_back({"left", id, person.label, person.distance});
+    for (const auto &[id, person] : people_) {
+        events.push_back(person.last);
+        events.back().event = "left";
+    }
     people_.clear();
     for (const auto &[track, tracked] : tracks_)
         events.push_back(event_of("left", tracked.last));

@@ -14,7 +14,7 @@ namespace sphere::gst {
 
 struct PresenceEvent {
     const char *event = ""; ///< "appeared", "identified", "renamed" or "left"
-    std::string id;         ///< empty where the face is not known
+    std::string id;         ///< a stranger's too; empty where it is not known who it is
     std::string label;
     double distance = 0;
     const char *state = "known";
@@ -24,7 +24,7 @@ struct PresenceEvent {
 /// What is known of a tracked face in a frame.
 struct TrackSighting {
     std::int64_t track = 0;
-    std::string id; ///< empty where the face is not known
+    std::string id; ///< a stranger's too; empty where it is not known who it is
     std::string label;
     double distance = 0;
     const char *state = "";
@@ -40,9 +40,8 @@ struct TrackSighting {
 /// thread.
 class Presence {
   public:
-    /// A recognition at `time_ns`. Appends to `events`.
-    void see(const std::string &id, const std::string &label, double distance, guint64 time_ns,
-             std::vector<PresenceEvent> &events);
+    /// A recognition at `time_ns`, of a person or a stranger. Appends to `events`.
+    void see(const PresenceEvent &who, guint64 time_ns, std::vector<PresenceEvent> &events);
     void see_track(const TrackSighting &sighting, guint64 time_ns,
                    std::vector<PresenceEvent> &events);
     /// People and tracks not seen since `time_ns` - `timeout_ns` leave.
@@ -57,8 +56,7 @@ class Presence {
 
   private:
     struct Person {
-        std::string label;
-        double distance = 0;
+        PresenceEvent last;
         guint64 last_seen_ns = 0;
     };
     struct Tracked {

@@ -91,6 +91,7 @@ struct _GstSphereFace {
     std::optional<sphere_meta::MatchInfo> match;
     std::vector<sphere_meta::Candidate> candidates;
     std::string unknown_label;
+    std::string stranger_id;
     std::shared_ptr<GstStructure> attributes;
 };
 

@@ -215,6 +215,27 @@ void gst_sphere_face_set_unknown_label(GstSphereFace *face, const gchar *label) 
 }
 
 /**
+ * gst_sphere_face_get_stranger_id:
+ * @face: a face
+ *
+ * Returns: (nullable): who it is among the unknown people that spherematch collects
+ */
+const gchar *gst_sphere_face_get_stranger_id(const GstSphereFace *face) {
+    g_return_val_if_fail(face != nullptr, nullptr);
+    return face->stranger_id.empty() ? nullptr : face->stranger_id.c_str();
+}
+
+/**
+ * gst_sphere_face_set_stranger_id:
+ * @face: a face
+ * @id: (nullable): "unknown-12"
+ */
+void gst_sphere_face_set_stranger_id(GstSphereFace *face, const gchar *id) {
+    g_return_if_fail(face != nullptr);
+    no_throw([&] { face->stranger_id = std::string(id != nullptr ? id : ""); });
+}
+
+/**
  * gst_sphere_face_get_match_info:
  * @face: a face
  * @metric: (out) (optional) (nullable) (transfer none): "cosine" or "euclidean"

@@ -67,6 +67,9 @@ GstStructure *embedding_of(const GstSphereFace &face) {
 GstStructure *match_of(const GstSphereFace &face) {
     GstStructure *structure = gst_structure_new(
         "match", "state", G_TYPE_STRING, gst_sphere_face_state_to_string(face.state), nullptr);
+    if (!face.stranger_id.empty())
+        gst_structure_set(structure, "stranger", G_TYPE_STRING, face.stranger_id.c_str(),
+                          nullptr);
     if (!face.candidates.empty()) {
         const Candidate &best = face.candidates.front();
         gst_structure_set(structure, "distance", G_TYPE_DOUBLE, best.distance, "similarity",

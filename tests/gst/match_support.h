@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What tests of spherematch share: made models' embeddings, galleries of them, an element that
-// looks them up.
+// A spherematch behind fake models, and galleries for it.
 #pragma once
 
 #include "core/gallery/store.h"
 #include "tests/gst/element_support.h"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
+#include <gtest/gtest.h>
 
 namespace sphere_test {
 
@@ -67,15 +65,15 @@ inline void enrol(const std::string &path, const std::string &id,
 }
 
 struct MatchElement {
-    explicit MatchElement(const std::string &gallery)
-        : bin(make(gallery)), bus(bin),
+    explicit MatchElement(const std::string &gallery, const std::string &more = "")
+        : bin(make(gallery, more)), bus(bin),
           harness(gst_harness_new_with_element(bin, "sink", "src")) {
         gst_harness_set_src_caps_str(harness.get(), caps_of("BGR", {96, 96}).c_str());
     }
     ~MatchElement() { harness.reset(); }
-    static GstElement *make(const std::string &gallery) {
+    static GstElement *make(const std::string &gallery, const std::string &more) {
         const std::string road =
-            std::string(kRoad) + " ! spherematch name=match gallery=" + gallery;
+            std::string(kRoad) + " ! spherematch name=match gallery=" + gallery + " " + more;
         GstElement *bin = gst_parse_bin_from_description(road.c_str(), TRUE, nullptr);
         gst_object_ref_sink(bin);
         return bin;

@@ -146,7 +146,7 @@ TEST(Presence, TracksAndPeopleAreApart) {
     Presence presence;
     std::vector<PresenceEvent> events;
     presence.see_track(sighting(1, "ada"), 0, events);
-    presence.see("ada", "Ada", 0.2, 0, events);
+    presence.see({"", "ada", "Ada", 0.2}, 0, events);
     EXPECT_EQ(told(events),
               "appeared:1:ada identified:1:ada appeared:-1:ada identified:-1:ada ");
     presence.clear(events);

@@ -154,6 +154,9 @@ GST_SPHERE_API const gchar *gst_sphere_face_get_match_label(const GstSphereFace 
 /* What to show for a face that is not known (spherematch's unknown-label), or NULL. */
 GST_SPHERE_API const gchar *gst_sphere_face_get_unknown_label(const GstSphereFace *face);
 GST_SPHERE_API void gst_sphere_face_set_unknown_label(GstSphereFace *face, const gchar *label);
+/* "unknown-12" where spherematch collects unknown people and has this one, or NULL. */
+GST_SPHERE_API const gchar *gst_sphere_face_get_stranger_id(const GstSphereFace *face);
+GST_SPHERE_API void gst_sphere_face_set_stranger_id(GstSphereFace *face, const gchar *id);
 /* FALSE where nothing was decided; margin is NAN with fewer than two people. */
 GST_SPHERE_API gboolean gst_sphere_face_get_match_info(const GstSphereFace *face,
                                                        const gchar **metric, gdouble *threshold,
