@@ -9,6 +9,7 @@
 #include "core/engine/onednn/thread_state.h"
 
 #include <algorithm>
+#include <chrono>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -22,6 +23,36 @@ constexpr std::size_t kMaxPlans = 12;     ///< of a lane: batches, and a few fra
 constexpr std::int64_t kLargestPiece = 8; ///< pictures; a power of two
 constexpr int kMaxThreads = 64;
 constexpr std::size_t kKeepFloats = 4096; ///< larger constants go once they are in the store
+
+/// Whether a single picture of one shape gains by all threads: layers are short, and each ends
+/// with the threads waiting for each other, which can cost more than it saves. Found by the
+/// first runs.
+class ThreadTrial {
+  public:
+    explicit ThreadTrial(Dims shape) : shape_(std::move(shape)) {}
+    const Dims &shape() const { return shape_; }
+    bool decided() const { return chosen_ > 0; }
+    int threads(int all) const { return decided() ? chosen_ : runs_ < kRuns ? all : 1; }
+
+    /// What the last run took; true when that decided.
+    bool note(double seconds, int all) {
+        if (runs_ % kRuns > 0) { // the first of each makes the plan
+            double &best = runs_ < kRuns ? all_s_ : one_s_;
+            best = std::min(best, seconds);
+        }
+        if (++runs_ < 2 * kRuns)
+            return false;
+        chosen_ = all_s_ < kWorthIt * one_s_ ? all : 1;
+        return true;
+    }
+
+  private:
+    static constexpr int kRuns = 5;
+    static constexpr double kWorthIt = 0.75; ///< of the time; below, cores do better elsewhere
+    Dims shape_;
+    int runs_ = 0, chosen_ = 0;
+    double all_s_ = 1e9, one_s_ = 1e9;
+};
 
 class OnednnEngine final : public Engine {
   public:
@@ -83,12 +114,14 @@ class OnednnEngine final : public Engine {
         const std::int64_t share = (batch + lanes - 1) / lanes;
         std::vector<Piece> pieces;
         Dims shape(input.shape.begin(), input.shape.end());
+        ThreadTrial *const trial = batch == 1 && lanes > 1 ? &trial_of(shape) : nullptr;
+        const int threads = trial != nullptr ? trial->threads(lanes_.count()) : 1;
         for (std::int64_t done = 0; done < batch; done += pieces.back().count) {
             shape[0] = kLargestPiece;
             while (shape[0] > std::min(share, batch - done))
                 shape[0] /= 2;
             const std::size_t lane = pieces.size() % static_cast<std::size_t>(lanes);
-            auto plan = plan_for(plans_[lane], shape, batch == 1 ? lanes_.count() : 1);
+            auto plan = plan_for(plans_[lane], shape, threads);
             if (!plan)
                 return std::move(plan).error();
             pieces.push_back({done, shape[0], *plan});
@@ -96,7 +129,7 @@ class OnednnEngine final : public Engine {
         release_weights();
         size_outputs(pieces[0], batch, outputs);
         if (pieces.size() == 1)
-            return run_piece(pieces[0], lanes_.count(), input, outputs);
+            return run_single(pieces[0], threads, trial, input, outputs);
         std::vector<Result<void>> results(static_cast<std::size_t>(lanes));
         lanes_.run([&](int lane) {
             const auto at = static_cast<std::size_t>(lane);
@@ -107,6 +140,35 @@ class OnednnEngine final : public Engine {
             if (!result)
                 return result;
         return {};
+    }
+
+    Result<void> run_single(const Piece &piece, int threads, ThreadTrial *trial,
+                            const sphere::Tensor &input, std::vector<sphere::Tensor> &outputs) {
+        if (trial == nullptr || trial->decided())
+            return run_piece(piece, threads, input, outputs);
+        const auto start = std::chrono::steady_clock::now();
+        auto ran = run_piece(piece, threads, input, outputs);
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+        if (trial->note(took.count(), lanes_.count())) {
+            const int chosen = trial->threads(lanes_.count());
+            plans_[0].remove_if([&](const Planned &planned) {
+                return planned.shape == trial->shape() && planned.threads != chosen;
+            });
+        }
+        return ran;
+    }
+
+    // The trial that has waited longest goes.
+    ThreadTrial &trial_of(const Dims &shape) {
+        for (auto trial = trials_.begin(); trial != trials_.end(); ++trial)
+            if (trial->shape() == shape) {
+                trials_.splice(trials_.begin(), trials_, trial);
+                return trials_.front();
+            }
+        if (trials_.size() >= kMaxPlans)
+            trials_.pop_back();
+        trials_.emplace_front(shape);
+        return trials_.front();
     }
 
     static void size_outputs(const Piece &piece, std::int64_t batch,
@@ -204,7 +266,8 @@ class OnednnEngine final : public Engine {
     const PlanSettings settings_;
     Lanes lanes_;
     std::vector<Plans> plans_; ///< by lane
-    bool released_ = false;    ///< graph_ lacks its large constants
+    std::list<ThreadTrial> trials_;
+    bool released_ = false; ///< graph_ lacks its large constants
 };
 
 int thread_count(int wanted) {

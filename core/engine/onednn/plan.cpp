@@ -2,6 +2,8 @@
 // Running a plan, laying out its memory, and weights in their layouts.
 #include "core/engine/onednn/plan.h"
 
+#include "core/engine/onednn/thread_state.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -146,12 +148,21 @@ void Plan::run_row_step(RowStep &step) {
     run_rows(step.pass);
 }
 
+void Plan::run_pair_step(PairStep &step) {
+    static const PairKernel kernel = pair_avx512();
+    step.pair.x = static_cast<const float *>(step.x.get_data_handle());
+    step.pair.out = static_cast<float *>(step.out.get_data_handle());
+    run_pair(kernel, step.pair, omp_get_max_threads == nullptr ? 1 : omp_get_max_threads());
+}
+
 void Plan::run(const float *input, std::span<float *const> outputs) {
     for (dnnl::memory &memory : inputs_)
         memory.set_data_handle(const_cast<float *>(input)); // primitives only read it
     for (Step &step : steps_)
         if (step.rows)
             run_row_step(*step.rows);
+        else if (step.pair)
+            run_pair_step(*step.pair);
         else
             step.primitive.execute(stream_, step.args);
     stream_.wait();

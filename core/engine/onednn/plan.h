@@ -5,6 +5,7 @@
 #include "core/engine/engine.h"
 #include "core/engine/onednn/compat.h"
 #include "core/engine/onednn/int8.h"
+#include "core/engine/onednn/pairs.h"
 #include "core/engine/onednn/rows.h"
 #include "core/engine/onednn/shapes.h"
 
@@ -81,10 +82,16 @@ class Plan {
         std::vector<float> slopes;
         dnnl::memory x, addend, out, codes;
     };
-    struct Step { ///< a primitive, or a row pass where there is one
+    struct PairStep { ///< two convolutions of our own; the weights' addresses stay
+        ConvPair pair;
+        dnnl::memory x, out;
+        std::vector<dnnl::memory> weights;
+    };
+    struct Step { ///< a primitive, or what there is of the others
         dnnl::primitive primitive;
         std::unordered_map<int, dnnl::memory> args;
         std::unique_ptr<RowStep> rows;
+        std::unique_ptr<PairStep> pair;
     };
     struct Block { ///< of the arena
         std::size_t bytes = 0;
@@ -104,6 +111,7 @@ class Plan {
     bool lay_out();
     void count(const char *operation, const char *precision, const char *kernel);
     static void run_row_step(RowStep &step);
+    static void run_pair_step(PairStep &step);
 
     dnnl::stream stream_;
     std::vector<Step> steps_;

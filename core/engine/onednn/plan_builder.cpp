@@ -30,6 +30,7 @@ Result<void> PlanBuilder::build() {
         last_use_[static_cast<std::size_t>(output)] = std::numeric_limits<int>::max();
     choose_layout();
     plan_int8();
+    plan_pairs();
     Slot input;
     input.md = plain_md(dims(graph_.input));
     input.set = true;
@@ -52,7 +53,11 @@ Result<void> PlanBuilder::build() {
 
 void PlanBuilder::add_node(const Node &node, std::size_t index) {
     const std::string &op = node.op;
-    if (int8_[index])
+    if (pairs_[index] >= 0) {
+        const auto point = static_cast<std::size_t>(pairs_[index]);
+        if (point != index)
+            add_pair(graph_.nodes[point], node);
+    } else if (int8_[index])
         add_int8(node, *int8_[index]);
     else if (op == "Conv")
         add_conv(node, shapes_.pads[index]);
@@ -170,7 +175,7 @@ void PlanBuilder::add(const Pd &pd, std::unordered_map<int, dnnl::memory> args) 
     }
     const Primitive primitive(pd);
     plan_.count(operation_name(primitive.get_kind()), precision_name(args), pd.impl_info_str());
-    plan_.steps_.push_back({primitive, std::move(args), nullptr});
+    plan_.steps_.push_back({primitive, std::move(args), nullptr, nullptr});
 }
 
 PlanBuilder::Slot PlanBuilder::plain(int value) {

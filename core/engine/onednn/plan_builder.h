@@ -67,6 +67,9 @@ class PlanBuilder {
     bool floats_wanted(int value, const Int8Node &made) const;
     static void shape_rows(RowPass &pass, const Dims &shape, Layout layout);
 
+    bool is_pair(std::size_t point, std::size_t depth) const;
+    void plan_pairs();
+    void add_pair(const Node &point, const Node &depth);
     void choose_layout();
     bool suits_winograd(const Node &node, const Dims &pads) const;
     ConvSpec conv_spec(const Node &node, const Dims &pads) const;
@@ -131,6 +134,7 @@ class PlanBuilder {
     std::vector<std::vector<int>> takers_;       ///< by value: nodes that take it
     std::vector<std::optional<Int8Node>> int8_;  ///< by node
     std::map<std::pair<int, Dims>, Slot> codes_; ///< by value and border
+    std::vector<int> pairs_; ///< by node: the 1x1 convolution of its pair; -1 = none
     int now_ = 0;
 };
 
