@@ -114,13 +114,13 @@ void any_pair(const ConvPair &pair, std::int64_t picture, std::int64_t first, st
     const std::int64_t row = (pair.pixels + 2) * pair.channels;
     const auto bytes = static_cast<std::size_t>(row) * sizeof(float);
     const auto border = static_cast<std::size_t>(pair.channels) * sizeof(float);
-    float *const places[3] = {ring, ring + row, ring + 2 * row};
-    for (float *const place : places) { // both ends stay zero
-        std::memset(place, 0, border);
-        std::memset(place + row - pair.channels, 0, border);
+    const auto place_of = [&](std::int64_t y) { return ring + (y + 3) % 3 * row; };
+    for (int i = 0; i < 3; ++i) { // both ends stay zero
+        std::memset(ring + i * row, 0, border);
+        std::memset(ring + (i + 1) * row - pair.channels, 0, border);
     }
     for (std::int64_t y = first - 1; y <= last; ++y) {
-        float *const place = places[(y + 3) % 3];
+        float *const place = place_of(y);
         if (y >= 0 && y < pair.rows)
             point_row(pair, pair.x + (picture * pair.rows + y) * pair.pixels * pair.inputs,
                       place + pair.channels);
@@ -128,7 +128,7 @@ void any_pair(const ConvPair &pair, std::int64_t picture, std::int64_t first, st
             std::memset(place, 0, bytes);
         if (y <= first)
             continue;
-        const float *const rows[3] = {places[(y + 1) % 3], places[(y + 2) % 3], place};
+        const float *const rows[3] = {place_of(y - 2), place_of(y - 1), place};
         depth_row(pair, rows,
                   pair.out + (picture * pair.rows + y - 1) * pair.pixels * pair.channels);
     }
