@@ -13,6 +13,7 @@ void Stats::reset() {
     reasons_.fill(0);
     causes_.fill({});
     gauges_.fill({});
+    measure_name_ = nullptr;
 }
 
 void Stats::add_frame(std::chrono::nanoseconds elapsed) {
@@ -58,6 +59,12 @@ void Stats::set_gauge(const char *name, std::uint64_t value) {
     }
 }
 
+void Stats::set_measure(const char *name, double value) {
+    const std::lock_guard lock(mutex_);
+    measure_name_ = name;
+    measure_ = value;
+}
+
 void Stats::add_error() {
     const std::lock_guard lock(mutex_);
     ++errors_;
@@ -101,6 +108,8 @@ GstStructure *Stats::to_structure() const {
     for (const Cause &gauge : gauges_)
         if (gauge.name != nullptr)
             gst_structure_set(structure, gauge.name, G_TYPE_UINT64, gauge.count, nullptr);
+    if (measure_name_ != nullptr)
+        gst_structure_set(structure, measure_name_, G_TYPE_DOUBLE, measure_, nullptr);
     return structure;
 }
 

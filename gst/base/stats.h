@@ -29,6 +29,8 @@ class Stats {
     void add_inference(double ms);
     /// A number as it is now, under its name (a string literal). At most twelve names.
     void set_gauge(const char *name, std::uint64_t value);
+    /// Likewise, of one more, with a fraction.
+    void set_measure(const char *name, double value);
 
     /// frames, faces, skipped, errors, time-mean-ns, time-p99-ns, inference-mean-ns (uint64)
     /// and a count for each reason that occurred and the gauges, under their names. Caller owns
@@ -51,6 +53,8 @@ class Stats {
     };
     std::array<Cause, 4> causes_{};
     std::array<Cause, 12> gauges_{};
+    const char *measure_name_ = nullptr;
+    double measure_ = 0;
     std::array<std::uint64_t, kWindow> recent_ns_{};
 };
 

@@ -118,6 +118,7 @@ static Result<void> gst_sphere_match_open(GstSphereFilter *filter) {
 static void gst_sphere_match_close(GstSphereFilter *filter) {
     MatchState &state = *STATE(filter);
     state.collector.reset();
+    state.threshold_check.reset();
     state.session.close();
     const std::lock_guard lock(state.shots_mutex);
     state.shots.clear();
@@ -324,6 +325,44 @@ static void tell_of_gallery(GstSphereFilter *filter, MatchState &state) {
              nullptr));
 }
 
+// What leaving faces out of the gallery shows of the threshold; a warning where it is unsafe.
+static void check_threshold(GstSphereFilter *filter, MatchState &state) {
+    std::string gallery;
+    {
+        const std::lock_guard lock(state.mutex);
+        if (!state.self_check)
+            return;
+        gallery = state.settings.gallery;
+    }
+    const auto found = state.threshold_check.poll(state.session.matcher(), gallery);
+    if (!found)
+        return;
+    const GalleryCheck &check = found->check;
+    filter->stats->set_gauge("check-strangers", check.strangers);
+    filter->stats->set_gauge("check-strangers-named", check.strangers_named);
+    filter->stats->set_gauge("threshold-unsafe", check.unsafe ? 1 : 0);
+    const auto suggested = static_cast<double>(check.suggested_threshold.value_or(-1));
+    filter->stats->set_measure("suggested-threshold", suggested);
+    GST_INFO_OBJECT(
+        filter, "self-check: of %zu strangers %zu would be named; threshold %f, suggested %f",
+        check.strangers, check.strangers_named, found->threshold, suggested);
+    if (!check.unsafe)
+        return;
+    const std::string shown = sphere::gst::shown_gallery(gallery);
+    GST_ELEMENT_WARNING_WITH_DETAILS(
+        filter, LIBRARY, SETTINGS,
+        ("Threshold %.4f is unsafe for gallery %s: of %zu strangers %zu would be named.",
+         static_cast<double>(found->threshold), shown.c_str(), check.strangers,
+         check.strangers_named),
+        ("threshold=%.4f would name no more than %.0f %%; spherectl gallery check says more.",
+         suggested, found->target_far * 100),
+        ("event", G_TYPE_STRING, "unsafe-threshold", "gallery", G_TYPE_STRING, shown.c_str(),
+         "threshold", G_TYPE_DOUBLE, static_cast<gdouble>(found->threshold),
+         "suggested-threshold", G_TYPE_DOUBLE, suggested, "strangers", G_TYPE_UINT64,
+         static_cast<guint64>(check.strangers), "strangers-named", G_TYPE_UINT64,
+         static_cast<guint64>(check.strangers_named), nullptr));
+}
+
 static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
     const bool settings_changed = state.settings_changed.exchange(false);
     if (settings_changed)
@@ -354,6 +393,7 @@ static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
 static GstFlowReturn gst_sphere_match_process(GstSphereFilter *filter, GstBuffer *buffer) {
     MatchState &state = *STATE(filter);
     refresh_gallery(filter, state);
+    check_threshold(filter, state);
     guint64 timeout_ns = 0;
     MatchView view;
     {

@@ -19,6 +19,7 @@ enum {
     PROP_VOTE_WINDOW,
     PROP_PRESENCE_TIMEOUT,
     PROP_RELOAD,
+    PROP_SELF_CHECK,
     PROP_COLLECT_UNKNOWN,
     PROP_STREAM,
     PROP_UNKNOWN_RETENTION,
@@ -118,6 +119,9 @@ void set_match_property(GObject *object, MatchState &state, guint id, const GVal
         case PROP_RELOAD:
             settings.reload = g_value_get_boolean(value) != FALSE;
             return;
+        case PROP_SELF_CHECK:
+            state.self_check = g_value_get_boolean(value) != FALSE;
+            return;
         case PROP_COLLECT_UNKNOWN:
             state.collect_unknown = g_value_get_boolean(value) != FALSE;
             return;
@@ -184,6 +188,9 @@ void get_match_property(GObject *object, MatchState &state, guint id, GValue *va
         break;
     case PROP_RELOAD:
         g_value_set_boolean(value, settings.reload);
+        break;
+    case PROP_SELF_CHECK:
+        g_value_set_boolean(value, state.self_check);
         break;
     case PROP_COLLECT_UNKNOWN:
         g_value_set_boolean(value, state.collect_unknown);
@@ -259,6 +266,11 @@ void install_match_properties(GObjectClass *klass) {
                                               "Follow changes of the gallery while running, "
                                               "within about a second",
                                               TRUE, kPlaying));
+    install(PROP_SELF_CHECK,
+            g_param_spec_boolean("self-check", "Self-check",
+                                 "When the gallery was loaded or changed, tell whether the "
+                                 "threshold is safe for it (up to 20000 faces)",
+                                 TRUE, kPlaying));
     install_stranger_properties(klass);
 }
 

@@ -6,6 +6,7 @@
 #include "gst/base/spherefilter.h"
 #include "gst/elements/gallery_session.h"
 #include "gst/elements/presence.h"
+#include "gst/elements/threshold_check.h"
 #include "gst/elements/track_votes.h"
 
 #include <atomic>
@@ -35,6 +36,7 @@ struct MatchState {
     std::string unknown_label = "unknown";
     bool collect_unknown = false;
     StrangerLimits stranger_limits;
+    bool self_check = true;
     std::string stream;
     guint vote_window = kDefaultVoteWindow;
     guint presence_timeout_ms = 2000;
@@ -47,6 +49,7 @@ struct MatchState {
     // The streaming thread's.
     GallerySession session;
     std::unique_ptr<StrangerCollector> collector; ///< null: not asked for
+    ThresholdCheck threshold_check;
     Presence presence;
     std::map<std::int64_t, MatchedTrack> tracks;
     guint64 frame_number = 0;

@@ -160,6 +160,115 @@ TEST(Strangers, GoAfterTheirTimeAndLeaveNoTrace) {
     gst_object_unref(match);
 }
 
+/// What the gallery knows beyond faces decides in the running element, too.
+TEST(Decisions, OwnThresholdsNegativesAndFacesToIgnore) {
+    const Setting setting;
+    std::vector<float> near = setting.probe.values;
+    near[0] += 0.5F;
+    enrol(setting.gallery, "ada", near, setting.stamp);
+    MatchElement element(setting.gallery, "self-check=false");
+    EXPECT_EQ(see(element).person, "ada");
+    const auto change = [&](const sphere::GalleryChange &what) {
+        const auto applied = (*sphere::open_people_admin(setting.gallery))->apply({what});
+        EXPECT_TRUE(applied.ok()) << applied.error().message;
+        return applied ? applied->front() : 0;
+    };
+    sphere::SetPerson own;
+    own.id = "ada";
+    own.threshold = 1e-6F;
+    change(own);
+    EXPECT_TRUE(soon([&] { return see(element).person.empty(); })) << "her own threshold";
+    own.threshold.reset();
+    own.common_threshold = true;
+    change(own);
+    EXPECT_TRUE(soon([&] { return see(element).person == "ada"; })) << "the common one again";
+
+    const auto negative =
+        change(sphere::AddNegative{setting.stamp, "ada", "not her", setting.probe.values});
+    EXPECT_TRUE(soon([&] { return see(element).person.empty(); })) << "this is not ada";
+    change(sphere::RemoveNegative{negative});
+    EXPECT_TRUE(soon([&] { return see(element).person == "ada"; }));
+
+    change(sphere::AddNegative{setting.stamp, "", "the postman", setting.probe.values});
+    EXPECT_TRUE(soon([&] { return see(element).person.empty(); })) << "a face to ignore";
+    GstBuffer *out = element.push(0);
+    const GstSphereFace *face =
+        gst_sphere_face_meta_peek_face(gst_buffer_get_sphere_face_meta(out), 0);
+    EXPECT_EQ(gst_sphere_face_get_state(face), GST_SPHERE_FACE_STATE_UNUSABLE);
+    EXPECT_EQ(gst_sphere_face_get_reason(face), GST_SPHERE_FACE_REASON_IGNORED);
+    gst_buffer_unref(out);
+}
+
+/// Warnings of what was asked for, without those of the self-check, which come when they come.
+std::vector<std::string> warnings_of(MatchElement &element) {
+    auto warnings = element.bus.messages(GST_MESSAGE_WARNING);
+    std::erase_if(warnings, [](const std::string &text) {
+        return text.find("unsafe") != std::string::npos;
+    });
+    return warnings;
+}
+
+TEST(SelfCheck, WarnsOnceOfAnUnsafeThresholdAndSuggestsAnother) {
+    const Setting setting;
+    // Two people so near each other that strangers would be taken for them at 0.9.
+    for (int person = 0; person < 4; ++person) {
+        std::vector<float> values = setting.probe.values;
+        values[static_cast<std::size_t>(person)] += 3;
+        enrol(setting.gallery, "person " + std::to_string(person), values, setting.stamp);
+    }
+    MatchElement element(setting.gallery, "threshold=0.9 margin=0");
+    std::string warning;
+    EXPECT_TRUE(soon([&] {
+        (void)see(element);
+        for (const std::string &text : element.bus.messages(GST_MESSAGE_WARNING))
+            warning += text;
+        return !warning.empty();
+    }));
+    EXPECT_NE(warning.find("Threshold 0.9000 is unsafe"), std::string::npos) << warning;
+    for (int i = 0; i < 20; ++i) {
+        (void)see(element);
+        g_usleep(2000);
+    }
+    EXPECT_TRUE(element.bus.messages(GST_MESSAGE_WARNING).empty()) << "more than once";
+    GstElement *match = gst_bin_get_by_name(GST_BIN(element.bin), "match");
+    GstStructure *stats = nullptr;
+    g_object_get(match, "stats", &stats, nullptr);
+    gdouble suggested = 2;
+    EXPECT_TRUE(gst_structure_get_double(stats, "suggested-threshold", &suggested));
+    EXPECT_LT(suggested, 0.9);
+    guint64 unsafe = 0;
+    EXPECT_TRUE(gst_structure_get_uint64(stats, "threshold-unsafe", &unsafe));
+    EXPECT_EQ(unsafe, 1U);
+    gst_structure_free(stats);
+    gst_object_unref(match);
+}
+
+TEST(SelfCheck, IsSilentWhereTheThresholdIsSafeOrItIsOff) {
+    const Setting setting;
+    enrol(setting.gallery, "eve", other_person(setting.probe.values), setting.stamp);
+    MatchElement off(setting.gallery, "self-check=false");
+    Setting safe;
+    enrol(safe.gallery, "ada", safe.probe.values, safe.stamp);
+    MatchElement on(safe.gallery, "threshold=0.0001");
+    const auto checked = [](MatchElement &element) {
+        GstElement *match = gst_bin_get_by_name(GST_BIN(element.bin), "match");
+        GstStructure *stats = nullptr;
+        g_object_get(match, "stats", &stats, nullptr);
+        const bool has = gst_structure_has_field(stats, "threshold-unsafe") != FALSE;
+        gst_structure_free(stats);
+        gst_object_unref(match);
+        return has;
+    };
+    EXPECT_TRUE(soon([&] {
+        (void)see(on);
+        (void)see(off);
+        return checked(on);
+    }));
+    EXPECT_FALSE(checked(off));
+    EXPECT_TRUE(on.bus.messages(GST_MESSAGE_WARNING).empty());
+    EXPECT_TRUE(off.bus.messages(GST_MESSAGE_WARNING).empty());
+}
+
 TEST(Actions, EnrolAndForgetByTheRunningStream) {
     const Setting setting;
     MatchElement element(setting.gallery);
@@ -167,15 +276,15 @@ TEST(Actions, EnrolAndForgetByTheRunningStream) {
     EXPECT_EQ(see(element).person, "");
     EXPECT_FALSE(enrol_by_signal(element, "ada", 17)) << "no such track";
     EXPECT_FALSE(enrol_by_signal(element, "", -1)) << "no name";
-    EXPECT_EQ(element.bus.messages(GST_MESSAGE_WARNING).size(), 3U);
+    EXPECT_EQ(warnings_of(element).size(), 3U);
     ASSERT_TRUE(enrol_by_signal(element, "ada", -1));
     EXPECT_TRUE(soon([&] { return see(element).person == "ada"; }));
-    auto warnings = element.bus.messages(GST_MESSAGE_WARNING);
+    auto warnings = warnings_of(element);
     ASSERT_EQ(warnings.size(), 1U) << "the made picture is a poor one";
     EXPECT_NE(warnings[0].find("quality"), std::string::npos) << warnings[0];
 
     EXPECT_TRUE(enrol_by_signal(element, "eve", -1));
-    warnings = element.bus.messages(GST_MESSAGE_WARNING);
+    warnings = warnings_of(element);
     ASSERT_EQ(warnings.size(), 2U) << "one face under two names";
     EXPECT_NE(warnings[1].find("looks like ada"), std::string::npos) << warnings[1];
 

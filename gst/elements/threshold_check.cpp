@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "gst/elements/threshold_check.h"
+
+#include "core/gallery/store.h"
+
+#include <system_error>
+
+namespace sphere::gst {
+namespace {
+
+constexpr std::size_t kMostFaces = 20'000; ///< of 512 values: 40 MB, for as long as it takes
+constexpr int kProbes = 500;
+constexpr double kTargetFar = 0.01;
+/// Somebody may be enrolling a folder, face by face.
+constexpr std::chrono::seconds kPause{5};
+
+Result<ThresholdCheck::Outcome> look(const std::string &location, const MatchOptions &in_use) {
+    auto store = open_store(location, OpenMode::Existing);
+    if (!store)
+        return std::move(store).error();
+    const auto snapshot = (*store)->load();
+    if (!snapshot)
+        return snapshot.error();
+    CheckOptions options;
+    options.metric = in_use.metric;
+    options.threshold = in_use.threshold;
+    options.margin = in_use.margin;
+    options.target_far = kTargetFar;
+    options.most_probes = kProbes;
+    auto check = check_gallery(*snapshot, {}, options);
+    if (!check)
+        return std::move(check).error();
+    return ThresholdCheck::Outcome{snapshot->version, in_use.threshold, kTargetFar,
+                                   std::move(*check)};
+}
+
+} // namespace
+
+std::optional<ThresholdCheck::Outcome> ThresholdCheck::poll(const Matcher &matcher,
+                                                            const std::string &location) {
+    std::optional<Outcome> outcome;
+    if (ready_.load()) {
+        worker_.join();
+        ready_ = false;
+        if (found_ && found_->ok()) // a gallery that cannot be read is said elsewhere
+            outcome = std::move(**found_);
+        found_.reset();
+    }
+    const MatchOptions &options = matcher.options();
+    const Key key = {matcher.snapshot().version, options.metric, options.threshold,
+                     options.margin};
+    const std::size_t faces = matcher.snapshot().faces.size();
+    const auto now = std::chrono::steady_clock::now();
+    if (worker_.joinable() || checked_ == key || faces == 0 || faces > kMostFaces ||
+        options.gallery().in_store() || now < next_)
+        return outcome;
+    checked_ = key;
+    next_ = now + kPause;
+    try {
+        worker_ = std::thread([this, location, options] {
+            try {
+                found_.emplace(look(location, options));
+            } catch (const std::exception &error) {
+                found_.emplace(fail(Errc::Internal, "gallery check: ", error.what()));
+            }
+            ready_ = true;
+        });
+    } catch (const std::system_error &) { // at the next change then
+    }
+    return outcome;
+}
+
+void ThresholdCheck::reset() {
+    if (worker_.joinable())
+        worker_.join();
+    ready_ = false;
+    found_.reset();
+    checked_.reset();
+    next_ = {};
+}
+
+} // namespace sphere::gst
