@@ -66,11 +66,14 @@ struct Panel {
 class Page {
   public:
     void line(double x1, double y1, double x2, double y2, const std::string &colour,
-              double width, const std::string &dash = {}) {
+              double width, const std::string &dash = {}, double dash_offset = 0) {
         body_ += "<line x1=\"" + number(x1) + "\" y1=\"" + number(y1) + "\" x2=\"" +
                  number(x2) + "\" y2=\"" + number(y2) + "\" stroke=\"" + colour +
                  "\" stroke-width=\"" + number(width) + "\"" +
-                 (dash.empty() ? "" : " stroke-dasharray=\"" + dash + "\"") + "/>\n";
+                 (dash.empty() ? ""
+                               : " stroke-dasharray=\"" + dash + "\" stroke-dashoffset=\"" +
+                                     number(dash_offset) + "\"") +
+                 "/>\n";
     }
     void text(double x, double y, const std::string &content, const char *anchor = "middle",
               double size = 12, const std::string &colour = "#222222", bool upright = false) {
@@ -89,9 +92,9 @@ class Page {
                  number(size) + "\" height=\"" + number(size) + "\" fill=\"" + colour +
                  "\"/>\n";
     }
-    void dot(double x, double y, const std::string &colour) {
-        body_ += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"4.5\" fill=\"" +
-                 colour + "\" stroke=\"white\"/>\n";
+    void dot(double x, double y, double radius, const std::string &colour) {
+        body_ += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"" +
+                 number(radius) + "\" fill=\"" + colour + "\" stroke=\"white\"/>\n";
     }
     std::string finish() const {
         return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg "
@@ -202,10 +205,13 @@ void draw_distributions(Page &page, const CalibrationPlot &plot) {
         draw_x_tick(page, panel, tick * step, tick_text(tick * step));
     page.path(steps_of(panel, different), kDifferentColour, kDifferentColour);
     page.path(steps_of(panel, same), kSameColour, kSameColour);
+    // Where thresholds coincide their dashes alternate, and the later dot is smaller: all are
+    // seen.
     for (std::size_t i = 0; i < plot.thresholds.size(); ++i) {
         const double x = panel.x(plot.thresholds[i].value);
         const char *colour = kThresholdColours[i % kThresholdColours.size()];
-        page.line(x, panel.top, x, panel.top + panel.height, colour, 1.8, "6 4");
+        page.line(x, panel.top, x, panel.top + panel.height, colour, 1.8, "6 6",
+                  6 * static_cast<double>(i));
     }
 }
 
@@ -249,7 +255,7 @@ void draw_roc(Page &page, const CalibrationPlot &plot) {
     page.path(path, "#222222", "none");
     for (std::size_t i = 0; i < plot.thresholds.size(); ++i)
         page.dot(panel.x(log_place(plot.thresholds[i].false_accept, lowest)),
-                 panel.y(plot.thresholds[i].true_accept),
+                 panel.y(plot.thresholds[i].true_accept), i == 0 ? 7 : 4.5,
                  kThresholdColours[i % kThresholdColours.size()]);
 }
 
