@@ -29,13 +29,14 @@ class Pairs : public ::testing::Test {
         std::vector<float> all;
     };
 
-    void fill(const Shape &s, bool biased, bool relu) {
+    void fill(const Shape &s, bool biased, bool relu, bool pooled = false) {
         pair_ = {};
         pair_.pictures = s.pictures;
         pair_.rows = s.rows;
         pair_.pixels = s.pixels;
         pair_.inputs = s.inputs;
         pair_.channels = s.channels;
+        pair_.pooled = pooled;
         pair_.point_relu = relu;
         pair_.depth_relu = !relu;
         const auto made = [&](std::int64_t n) {
@@ -65,7 +66,7 @@ class Pairs : public ::testing::Test {
         return pair_.point_relu ? std::max(sum, 0.0) : sum;
     }
 
-    double wanted(std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t c) const {
+    double unpooled(std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t c) const {
         double sum = pair_.depth_bias == nullptr ? 0 : pair_.depth_bias[c];
         for (int i = 0; i < 9; ++i)
             sum += between(n, y + i / 3 - 1, x + i % 3 - 1, c) *
@@ -73,13 +74,22 @@ class Pairs : public ::testing::Test {
         return pair_.depth_relu ? std::max(sum, 0.0) : sum;
     }
 
+    double wanted(std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t c) const {
+        if (!pair_.pooled)
+            return unpooled(n, y, x, c);
+        return std::max(
+            std::max(unpooled(n, 2 * y, 2 * x, c), unpooled(n, 2 * y, 2 * x + 1, c)),
+            std::max(unpooled(n, 2 * y + 1, 2 * x, c), unpooled(n, 2 * y + 1, 2 * x + 1, c)));
+    }
+
     void check(PairKernel kernel, int threads) {
         std::fill_n(pair_.out, pixels_ * pair_.channels, -99.0F);
         run_pair(kernel, pair_, threads);
         std::int64_t at = 0;
+        const std::int64_t size = pair_.pooled ? 2 : 1;
         for (std::int64_t n = 0; n < pair_.pictures; ++n)
-            for (std::int64_t y = 0; y < pair_.rows; ++y)
-                for (std::int64_t x = 0; x < pair_.pixels; ++x)
+            for (std::int64_t y = 0; y < pair_.rows / size; ++y)
+                for (std::int64_t x = 0; x < pair_.pixels / size; ++x)
                     for (std::int64_t c = 0; c < pair_.channels; ++c, ++at)
                         ASSERT_NEAR(pair_.out[at], wanted(n, y, x, c), 1e-4)
                             << "picture " << n << " at " << x << "," << y << " channel " << c;
@@ -111,6 +121,18 @@ TEST_F(Pairs, Avx512ComputesTheSame) {
             fill(shape, flag, flag);
             check(pair_avx512(), 1);
         }
+}
+
+TEST_F(Pairs, PoolsWhatTheyComputed) {
+    for (const PairKernel kernel : {&pair_portable, pair_avx512()})
+        for (const Shape &shape : {Shape{2, 2, 2, 3, 16}, Shape{1, 6, 10, 16, 64},
+                                   Shape{1, 18, 34, 5, 48}, Shape{2, 34, 4, 1, 16}})
+            for (const int threads : {1, 3}) {
+                if (kernel == nullptr)
+                    continue;
+                fill(shape, true, threads == 1, true);
+                check(kernel, threads);
+            }
 }
 
 TEST_F(Pairs, BandsOfRowsAreTheWhole) {

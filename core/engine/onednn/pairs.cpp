@@ -33,6 +33,15 @@ void depth_row(const ConvPair &pair, const float *const rows[3], float *out) {
         }
 }
 
+void pool_row(const ConvPair &pair, const float *above, const float *below, float *out) {
+    for (std::int64_t p = 0; p < pair.pixels / 2; ++p)
+        for (std::int64_t c = 0; c < pair.channels; ++c) {
+            const std::int64_t left = 2 * p * pair.channels + c, right = left + pair.channels;
+            out[p * pair.channels + c] = std::max(std::max(above[left], above[right]),
+                                                  std::max(below[left], below[right]));
+        }
+}
+
 } // namespace
 
 void pair_portable(const ConvPair &pair, std::int64_t picture, std::int64_t first,
@@ -47,14 +56,22 @@ void pair_portable(const ConvPair &pair, std::int64_t picture, std::int64_t firs
         if (y <= first)
             continue;
         const float *const rows[3] = {place(y - 2), place(y - 1), place(y)};
-        depth_row(pair, rows,
-                  pair.out + (picture * pair.rows + y - 1) * pair.pixels * pair.channels);
+        const std::int64_t done = picture * pair.rows + y - 1;
+        if (!pair.pooled) {
+            depth_row(pair, rows, pair.out + done * pair.pixels * pair.channels);
+            continue;
+        }
+        float *const two[2] = {ring + 3 * row, ring + 3 * row + pair.pixels * pair.channels};
+        depth_row(pair, rows, two[done % 2]);
+        if (done % 2 == 1)
+            pool_row(pair, two[0], two[1],
+                     pair.out + done / 2 * (pair.pixels / 2) * pair.channels);
     }
 }
 
 void run_pair(PairKernel kernel, const ConvPair &pair, int threads) {
     // Channels come in sixteens, so that each row, and each load, is within a cache line.
-    const auto floats = static_cast<std::size_t>(3 * (pair.pixels + 2) * pair.channels);
+    const auto floats = static_cast<std::size_t>(pair_ring_floats(pair));
     const std::int64_t bands =
         std::clamp<std::int64_t>(pair.rows / kLeastBand, 1, std::max(threads, 1));
     std::vector<float> rings(floats * static_cast<std::size_t>(bands) + kPairBlock);
@@ -62,10 +79,14 @@ void run_pair(PairKernel kernel, const ConvPair &pair, int threads) {
     std::size_t space = rings.size() * sizeof(float);
     auto *const start = static_cast<float *>(
         std::align(kPairBlock * sizeof(float), sizeof(float), aligned, space));
+    const auto edge = [&](std::int64_t i) {
+        const std::int64_t row = pair.rows * i / bands;
+        return pair.pooled ? row / 2 * 2 : row;
+    };
     const auto band = [&](std::int64_t i) {
         float *const ring = start + floats * static_cast<std::size_t>(i);
         for (std::int64_t n = 0; n < pair.pictures; ++n)
-            kernel(pair, n, pair.rows * i / bands, pair.rows * (i + 1) / bands, ring);
+            kernel(pair, n, edge(i), edge(i + 1), ring);
     };
     if (bands == 1)
         return band(0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A 1x1 convolution and the 3x3 depthwise one that takes its result, row by row: what lies
-// between them never leaves the cache. Detectors are made of such pairs on large planes, where
-// one after the other waits for memory.
+// A 1x1 convolution, the 3x3 depthwise one that takes its result, and the pooling behind them,
+// row by row: what lies between them never leaves the cache. Detectors are made of such pairs
+// on large planes, where one after the other waits for memory.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,22 @@ struct ConvPair {
     const float *depth_bias = nullptr;    ///< [channels]; nullptr = none
     float *out = nullptr;
     bool point_relu = false, depth_relu = false;
-    std::int64_t pictures = 0, rows = 0, pixels = 0;
+    /// The largest of each 2x2 pixels: out is [pictures][rows / 2][pixels / 2][channels].
+    bool pooled = false;
+    std::int64_t pictures = 0, rows = 0, pixels = 0; ///< the latter two even if pooled
     std::int64_t inputs = 0;
     std::int64_t channels = 0; ///< a multiple of kPairBlock
 };
 
 inline constexpr std::int64_t kPairBlock = 16; ///< channels
 
-/// Rows [first, last) of one picture. `ring` holds 3 * (pixels + 2) * channels floats.
+/// Rows [first, last) of one picture, both even if they are pooled. `ring` holds
+/// pair_ring_floats().
 using PairKernel = void (*)(const ConvPair &pair, std::int64_t picture, std::int64_t first,
                             std::int64_t last, float *ring);
+constexpr std::int64_t pair_ring_floats(const ConvPair &pair) {
+    return (3 * (pair.pixels + 2) + (pair.pooled ? 2 * pair.pixels : 0)) * pair.channels;
+}
 void pair_portable(const ConvPair &pair, std::int64_t picture, std::int64_t first,
                    std::int64_t last, float *ring);
 /// nullptr where the compiler or the CPU has no AVX-512 (F).

@@ -109,6 +109,19 @@ void depth_row(const ConvPair &pair, const float *const rows[3], float *out) {
                         p + kStrip < pair.pixels ? p + kStrip : pair.pixels, out);
 }
 
+SPHERE_AVX512 void pool_row(const ConvPair &pair, const float *above, const float *below,
+                            float *out) {
+    for (std::int64_t p = 0; p < pair.pixels / 2; ++p)
+        for (std::int64_t c = 0; c < pair.channels; c += 16) {
+            const std::int64_t left = 2 * p * pair.channels + c, right = left + pair.channels;
+            _mm512_storeu_ps(out + p * pair.channels + c,
+                             _mm512_max_ps(_mm512_max_ps(_mm512_loadu_ps(above + left),
+                                                         _mm512_loadu_ps(above + right)),
+                                           _mm512_max_ps(_mm512_loadu_ps(below + left),
+                                                         _mm512_loadu_ps(below + right))));
+        }
+}
+
 void any_pair(const ConvPair &pair, std::int64_t picture, std::int64_t first, std::int64_t last,
               float *ring) {
     const std::int64_t row = (pair.pixels + 2) * pair.channels;
@@ -129,8 +142,16 @@ void any_pair(const ConvPair &pair, std::int64_t picture, std::int64_t first, st
         if (y <= first)
             continue;
         const float *const rows[3] = {place_of(y - 2), place_of(y - 1), place};
-        depth_row(pair, rows,
-                  pair.out + (picture * pair.rows + y - 1) * pair.pixels * pair.channels);
+        const std::int64_t done = picture * pair.rows + y - 1;
+        if (!pair.pooled) {
+            depth_row(pair, rows, pair.out + done * pair.pixels * pair.channels);
+            continue;
+        }
+        float *const two[2] = {ring + 3 * row, ring + 3 * row + pair.pixels * pair.channels};
+        depth_row(pair, rows, two[done % 2]);
+        if (done % 2 == 1)
+            pool_row(pair, two[0], two[1],
+                     pair.out + done / 2 * (pair.pixels / 2) * pair.channels);
     }
 }
 

@@ -53,10 +53,9 @@ Result<void> PlanBuilder::build() {
 
 void PlanBuilder::add_node(const Node &node, std::size_t index) {
     const std::string &op = node.op;
-    if (pairs_[index] >= 0) {
-        const auto point = static_cast<std::size_t>(pairs_[index]);
-        if (point != index)
-            add_pair(graph_.nodes[point], node);
+    if (pairs_[index]) {
+        if (pairs_[index]->last == index)
+            add_pair(*pairs_[index]);
     } else if (int8_[index])
         add_int8(node, *int8_[index]);
     else if (op == "Conv")

@@ -67,9 +67,13 @@ class PlanBuilder {
     bool floats_wanted(int value, const Int8Node &made) const;
     static void shape_rows(RowPass &pass, const Dims &shape, Layout layout);
 
+    struct Pair { ///< nodes that are one step, made when the last comes
+        std::size_t point, depth, last;
+    };
     bool is_pair(std::size_t point, std::size_t depth) const;
+    bool pools_pair(std::size_t depth, std::size_t pool) const;
     void plan_pairs();
-    void add_pair(const Node &point, const Node &depth);
+    void add_pair(const Pair &nodes);
     void choose_layout();
     bool suits_winograd(const Node &node, const Dims &pads) const;
     ConvSpec conv_spec(const Node &node, const Dims &pads) const;
@@ -134,7 +138,7 @@ class PlanBuilder {
     std::vector<std::vector<int>> takers_;       ///< by value: nodes that take it
     std::vector<std::optional<Int8Node>> int8_;  ///< by node
     std::map<std::pair<int, Dims>, Slot> codes_; ///< by value and border
-    std::vector<int> pairs_; ///< by node: the 1x1 convolution of its pair; -1 = none
+    std::vector<std::optional<Pair>> pairs_;     ///< by node
     int now_ = 0;
 };
 

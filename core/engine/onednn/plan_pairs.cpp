@@ -36,9 +36,19 @@ bool PlanBuilder::is_pair(std::size_t point, std::size_t depth) const {
            in[2] == out[2] && in[3] == out[3];
 }
 
-// The first of a pair is passed over: the second is both. Its input is wanted until then.
+bool PlanBuilder::pools_pair(std::size_t depth, std::size_t pool) const {
+    const Node &node = graph_.nodes[pool];
+    const Dims &in = dims(node.inputs[0]), &out = dims(node.output);
+    const Dims twos = {2, 2};
+    return node.op == "MaxPool" && node.inputs[0] == graph_.nodes[depth].output &&
+           node.list("kernel_shape", {}) == twos && node.list("strides", {1, 1}) == twos &&
+           node.list("dilations", {1, 1}) == Dims{1, 1} &&
+           shapes_.pads[pool] == Dims{0, 0, 0, 0} && in[2] == 2 * out[2] && in[3] == 2 * out[3];
+}
+
+// All but the last of them are passed over. Their input is wanted until then.
 void PlanBuilder::plan_pairs() {
-    pairs_.assign(graph_.nodes.size(), -1);
+    pairs_.assign(graph_.nodes.size(), std::nullopt);
     if (layout_ != Layout::Any || conv_type_ != Type::f32 || settings_.int8 ||
         pair_avx512() == nullptr)
         return;
@@ -52,19 +62,28 @@ void PlanBuilder::plan_pairs() {
     }
     for (const int output : graph_.outputs)
         ++takers[static_cast<std::size_t>(output)];
-    for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
-        for (std::size_t j = i + 1; j < graph_.nodes.size(); ++j)
-            if (is_pair(i, j) &&
-                takers[static_cast<std::size_t>(graph_.nodes[i].output)] == 1) {
-                pairs_[i] = static_cast<int>(i);
-                pairs_[j] = static_cast<int>(i);
-                int &last = last_use_[static_cast<std::size_t>(graph_.nodes[i].inputs[0])];
-                last = std::max(last, static_cast<int>(j));
-            }
+    const std::size_t count = graph_.nodes.size();
+    const auto taken_once = [&](std::size_t node) {
+        return takers[static_cast<std::size_t>(graph_.nodes[node].output)] == 1;
+    };
+    for (std::size_t i = 0; i < count; ++i)
+        for (std::size_t j = i + 1; j < count; ++j) {
+            if (!taken_once(i) || !is_pair(i, j))
+                continue;
+            Pair nodes{i, j, j};
+            for (std::size_t k = j + 1; k < count && taken_once(j); ++k)
+                if (pools_pair(j, k))
+                    nodes.last = k;
+            pairs_[i] = pairs_[j] = pairs_[nodes.last] = nodes;
+            int &last = last_use_[static_cast<std::size_t>(graph_.nodes[i].inputs[0])];
+            last = std::max(last, static_cast<int>(nodes.last));
+        }
 }
 
-void PlanBuilder::add_pair(const Node &point, const Node &depth) {
-    const Dims &in = dims(point.inputs[0]), &out = dims(depth.output);
+void PlanBuilder::add_pair(const Pair &nodes) {
+    const Node &point = graph_.nodes[nodes.point], &depth = graph_.nodes[nodes.depth];
+    const int output = graph_.nodes[nodes.last].output;
+    const Dims &in = dims(point.inputs[0]), &out = dims(output);
     auto step = std::make_unique<Plan::PairStep>();
     ConvPair &pair = step->pair;
     pair.pictures = in[0];
@@ -72,6 +91,7 @@ void PlanBuilder::add_pair(const Node &point, const Node &depth) {
     pair.pixels = in[3];
     pair.inputs = in[1];
     pair.channels = out[1];
+    pair.pooled = nodes.last != nodes.depth;
     pair.point_relu = !point.post.empty();
     pair.depth_relu = !depth.post.empty();
     const auto weights = [&](const Node &node, bool bias) {
@@ -94,8 +114,9 @@ void PlanBuilder::add_pair(const Node &point, const Node &depth) {
         pair.depth_bias = floats(step->weights.back());
     }
     step->x = memory(as(slot(point.inputs[0]), Md(in, Type::f32, Tag::nhwc)));
-    step->out = memory(result(depth.output, Md(out, Type::f32, Tag::nhwc)));
-    plan_.count("1x1 and depthwise", "fp32", "sphere avx512");
+    step->out = memory(result(output, Md(out, Type::f32, Tag::nhwc)));
+    plan_.count(pair.pooled ? "1x1, depthwise, pool" : "1x1, depthwise", "fp32",
+                "sphere avx512");
     plan_.steps_.push_back({{}, {}, nullptr, std::move(step)});
 }
 
