@@ -3,6 +3,7 @@
 #include "core/gallery/gallery_follower.h"
 
 #include "core/base/log.h"
+#include "core/gallery/gallery_key.h"
 #include "core/gallery/index_file.h"
 
 #include <algorithm>
@@ -23,7 +24,8 @@ Result<std::unique_ptr<GalleryFollower>> GalleryFollower::open(Settings settings
     if (!store)
         return std::move(store).error();
     follower->store_ = std::move(*store);
-    follower->file_ = gallery_file_of(follower->settings_.location);
+    if (!galleries_are_encrypted()) // an index file holds embeddings in the clear
+        follower->file_ = gallery_file_of(follower->settings_.location);
     SPHERE_TRY(follower->load_first());
     follower->watch_ = follower->store_->watch([raw = follower.get()] {
         const std::lock_guard lock(raw->mutex_);

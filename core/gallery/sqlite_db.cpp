@@ -2,6 +2,9 @@
 // SQLite behind a narrow door.
 #include "core/gallery/sqlite_db.h"
 
+#include "core/gallery/gallery_key.h"
+#include "core/gallery/sqlite_key.h"
+
 #include <sqlite3.h>
 
 #include <cctype>
@@ -168,10 +171,15 @@ Error SqliteDb::error(int code) const {
         return fail(Errc::NoSpace, "gallery ", path_,
                     ": the disk is full; nothing was changed. Make room and try again");
     case SQLITE_NOTADB:
+        if (encrypted_)
+            return fail(Errc::Mismatch, "gallery ", path_, " cannot be read with the key of ",
+                        kGalleryKeyFileVariable, " or ", kGalleryKeyVariable,
+                        ": it has another key, is not encrypted, or is not a gallery");
         return fail(
             Errc::Corrupt, path_,
             " is not a gallery (not an SQLite database): name a file that spherectl enrol "
-            "made");
+            "made; of one that is encrypted name the key in ",
+            kGalleryKeyFileVariable);
     case SQLITE_CORRUPT:
     case SQLITE_ERROR: // our own SQL does not fit the tables: not the schema that it says it is
     case SQLITE_FORMAT:
@@ -216,6 +224,10 @@ Result<std::unique_ptr<SqliteDb>> SqliteDb::connect(const std::string &path, boo
         db->access_ = Access::Immutable;
     else if (sqlite3_db_readonly(db->db_, "main") == 1)
         db->access_ = Access::ReadOnly;
+    const auto encrypted = use_sqlite_key(db->db_);
+    if (!encrypted)
+        return encrypted.error();
+    db->encrypted_ = *encrypted;
     SPHERE_TRY(db->configure());
     // The first page is read here: not a database, and a lock or shared memory that cannot be
     // had.
@@ -229,6 +241,8 @@ Result<std::unique_ptr<SqliteDb>> SqliteDb::connect(const std::string &path, boo
 }
 
 Result<std::unique_ptr<SqliteDb>> SqliteDb::open(const std::string &path) {
+    if (const auto key = gallery_key(); !key)
+        return key.error();
     auto db = connect(path, false);
     // A reader of a file in a directory that it cannot write has no place for the shared-memory
     // file. Without one SQLite reads a file only if told that nobody changes it.

@@ -104,6 +104,7 @@ class SqliteDb {
 
     std::string path_;
     Access access_ = Access::ReadWrite;
+    bool encrypted_ = false;
     sqlite3 *db_ = nullptr;
 };
 
