@@ -316,6 +316,12 @@ Result<std::int64_t> SqliteDb::query_integer(const char *sql) {
     return statement->integer(0);
 }
 
+/// SQLCipher answers by a text.
+Result<std::int64_t> SqliteDb::page_bytes() {
+    return encrypted_ ? Result<std::int64_t>(kEncryptedPageBytes)
+                      : query_integer("PRAGMA page_size");
+}
+
 std::int64_t SqliteDb::last_insert_id() const {
     return sqlite3_last_insert_rowid(db_);
 }

@@ -82,6 +82,7 @@ class SqliteDb {
     Result<void> exec(const char *sql);
     /// The first column of the first row of `sql`, an integer.
     Result<std::int64_t> query_integer(const char *sql);
+    Result<std::int64_t> page_bytes();
 
     std::int64_t last_insert_id() const;
     /// The number of rows that the last statement changed.

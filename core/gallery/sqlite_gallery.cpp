@@ -64,7 +64,7 @@ namespace {
 /// there is a write-ahead log, which may hold the rest.
 Result<void> check_file_size(SqliteDb &db) {
     const auto pages = db.query_integer("PRAGMA page_count");
-    const auto page_bytes = db.query_integer("PRAGMA page_size");
+    const auto page_bytes = db.page_bytes();
     if (!pages || !page_bytes)
         return damaged_gallery(db, "its size cannot be read");
     // In this order: what a checkpoint of another process moves meanwhile is in the file.

@@ -17,8 +17,10 @@ Result<bool> use_sqlite_key(sqlite3 *connection) {
     if (sqlite3_key(connection, (*key)->data(), static_cast<int>((*key)->size())) !=
             SQLITE_OK ||
         sqlite3_exec(connection,
-                     "PRAGMA cipher_page_size = 16384; PRAGMA cipher_log_level = NONE", nullptr,
-                     nullptr, nullptr) != SQLITE_OK)
+                     ("PRAGMA cipher_page_size = " + std::to_string(kEncryptedPageBytes) +
+                      "; PRAGMA cipher_log_level = NONE")
+                         .c_str(),
+                     nullptr, nullptr, nullptr) != SQLITE_OK)
         return fail(Errc::Internal, "gallery: SQLCipher does not take a key");
     return true;
 }

@@ -125,7 +125,7 @@ Result<EnrolledFace> read_face(const SqliteDb &db, const SqliteStatements &state
 /// holds.
 Result<std::int64_t> most_embeddings(SqliteDb &db, int dims) {
     const auto pages = db.query_integer("PRAGMA page_count");
-    const auto page_bytes = db.query_integer("PRAGMA page_size");
+    const auto page_bytes = db.page_bytes();
     if (!pages || !page_bytes)
         return damaged_gallery(db, "its size cannot be read");
     const std::int64_t row_bytes = std::int64_t{dims} * 4;
