@@ -3,6 +3,7 @@
 #include "core/gallery/hnsw_index.h"
 
 #include "core/gallery/approximate_index.h"
+#include "core/gallery/entry_sketches.h"
 
 #include <algorithm>
 #include <atomic>
@@ -24,8 +25,13 @@ namespace {
 constexpr std::size_t kLinks = 16; ///< M: links a node, twice that in the lowest layer
 constexpr std::size_t kBuildCandidates = 200;  ///< ef_construction
 constexpr std::size_t kSearchCandidates = 128; ///< ef, at least
-constexpr int kMaxLevel = 64;                  ///< the highest layer that a file may have
-constexpr std::size_t kRowsAThread = 5000;     ///< fewer are not worth a thread to insert them
+constexpr std::size_t kEntries = 8; ///< nodes that a walk starts at, beside the graph's own
+/// In a small graph a walk loses nobody.
+constexpr std::size_t kFewNodes = 20'000;
+/// A node stands for neighbours at this cosine or nearer: a walk from it comes to them.
+constexpr float kSameGroup = 0.5F;
+constexpr int kMaxLevel = 64;              ///< the highest layer that a file may have
+constexpr std::size_t kRowsAThread = 5000; ///< fewer are not worth a thread to insert them
 
 /// What a node of the graph holds: the rows themselves stay where they are.
 struct Node {
@@ -87,6 +93,7 @@ class HnswFinder final : public CandidateFinder {
 
   private:
     void drop_build_data();
+    void choose_entries();
     bool restore_node(IndexSource &source, std::uint32_t id, std::uint32_t count, int top,
                       std::vector<char> &inside);
     bool restore_layers(IndexSource &source, std::uint32_t id, std::uint32_t count);
@@ -99,13 +106,16 @@ class HnswFinder final : public CandidateFinder {
     Node node_of_row(std::size_t row) const;
     Node node(std::uint32_t id) const { return node_at(graph_.getDataByInternalId(id)); }
     Step descend(const Node &query) const;
-    std::vector<std::uint32_t> walk(const Node &query, std::size_t k) const;
+    std::vector<std::uint32_t> walk(const Node &query, std::span<const std::uint32_t> entries,
+                                    std::size_t k) const;
 
     const ExactRows &rows_;
     Metric metric_;
     PairDistance pair_;
     NodeSpace space_;
     hnswlib::HierarchicalNSW<float> graph_;
+    EntrySketches sketches_;             ///< of the rows of entries_
+    std::vector<std::uint32_t> entries_; ///< nodes
     std::vector<std::uint32_t> outside_; ///< rows whose products may leave the range of float
 };
 
@@ -149,6 +159,41 @@ void HnswFinder::build(int threads) {
     if (failure)
         std::rethrow_exception(failure);
     drop_build_data();
+    choose_entries();
+}
+
+/// Nodes so that nearly each other one is a near neighbour of one of them, as far as rows come
+/// in groups: pictures of a person do, and people hardly differ in how far they are from each
+/// other, which is what a walk alone gets lost in. Of rows without groups some are as good as
+/// others.
+void HnswFinder::choose_entries() {
+    const std::size_t count = graph_.cur_element_count;
+    if (count < kFewNodes)
+        return;
+    const auto cosine = [this](const Node &a, const Node &b) {
+        const float dot = pair_.dot(a.row, b.row, pair_.n);
+        return metric_ == Metric::Cosine
+                   ? dot
+                   : dot / (2 * std::sqrt(std::max(a.half_square * b.half_square, 1e-30F)));
+    };
+    std::vector<char> covered(count, 0);
+    std::vector<std::uint32_t> nodes;
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t id = 0; id < count; ++id) {
+        if (covered[id] != 0)
+            continue;
+        nodes.push_back(id);
+        rows.push_back(static_cast<std::uint32_t>(graph_.getExternalLabel(id)));
+        auto *list = graph_.get_linklist0(id);
+        const std::size_t links = graph_.getListCount(list);
+        for (std::size_t i = 1; i <= links; ++i)
+            if (covered[list[i]] == 0 && cosine(node(id), node(list[i])) >= kSameGroup)
+                covered[list[i]] = 1;
+    }
+    const std::size_t kept = std::min(nodes.size(), EntrySketches::kMostEntries);
+    for (std::size_t i = 0; i < kept; ++i) // as the sketches choose
+        entries_.push_back(nodes[i * nodes.size() / kept]);
+    sketches_.make(rows_, std::move(rows));
 }
 
 /// 40 bytes a row and more.
@@ -180,7 +225,9 @@ HnswFinder::Step HnswFinder::descend(const Node &query) const {
 
 /// Best-first search of the lowest layer (the paper's algorithm 2), all new neighbours of a
 /// node at once, so that their rows are on their way from memory while others are compared.
-std::vector<std::uint32_t> HnswFinder::walk(const Node &query, std::size_t k) const {
+std::vector<std::uint32_t> HnswFinder::walk(const Node &query,
+                                            std::span<const std::uint32_t> entries,
+                                            std::size_t k) const {
     const std::size_t ef = std::max(kSearchCandidates, k + k / 2);
     hnswlib::VisitedList *visited = graph_.visited_list_pool_->getFreeVisitedList();
     const auto seen = [visited](std::uint32_t id) {
@@ -192,6 +239,16 @@ std::vector<std::uint32_t> HnswFinder::walk(const Node &query, std::size_t k) co
     best.push_back(start);
     open.push_back(start);
     (void)seen(start.node);
+    for (const std::uint32_t place : entries)
+        prefetch_row(node(entries_[place]), pair_.n);
+    for (const std::uint32_t place : entries)
+        if (const std::uint32_t id = entries_[place]; !seen(id)) {
+            const Step step{node_distance(query, node(id), pair_), id};
+            best.push_back(step);
+            std::push_heap(best.begin(), best.end());
+            open.push_back(step);
+            std::push_heap(open.begin(), open.end(), std::greater<>());
+        }
     std::uint32_t fresh[2 * kLinks];
     while (!open.empty() &&
            (best.size() < ef || open.front().distance <= best.front().distance)) {
@@ -243,7 +300,10 @@ HnswFinder::find(const float *queries, std::size_t count, std::size_t k) const {
             if (metric_ == Metric::Euclidean)
                 query.half_square = pair_.dot(query.row, query.row, pair_.n) / 2;
             if (graph_.cur_element_count > 0)
-                lists[q] = walk(query, k);
+                lists[q] = walk(
+                    query,
+                    sketches_.nearest(queries + q * pair_.n, entries_.empty() ? 0 : kEntries),
+                    k);
             lists[q].insert(lists[q].end(), outside_.begin(), outside_.end());
         }
         return lists;
@@ -336,6 +396,7 @@ bool HnswFinder::restore(IndexSource &source) {
         if (inside[row] == 0)
             outside_.push_back(row);
     drop_build_data();
+    choose_entries();
     return true;
 }
 

@@ -185,11 +185,11 @@ void StrangerCollector::run() {
         if (stop_ && queue_.empty())
             return;
         busy_ = true;
-        std::deque<Item> items = std::exchange(queue_, {});
+        const std::deque<Item> items = std::exchange(queue_, {});
         const bool resolved = std::exchange(resolve_changed_, false);
         lock.unlock();
         try {
-            work(std::move(items), resolved);
+            work(items, resolved);
         } catch (const std::exception &error) {
             note(fail(Errc::Internal, "gallery: ", error.what()));
         }
@@ -198,7 +198,7 @@ void StrangerCollector::run() {
     }
 }
 
-void StrangerCollector::work(std::deque<Item> items, bool resolved) {
+void StrangerCollector::work(const std::deque<Item> &items, bool resolved) {
     if (resolved) {
         next_expiry_ = {};
         if (const auto done = reload(); !done)

@@ -97,7 +97,7 @@ class StrangerCollector {
     std::shared_ptr<const Known> known() const;
     Result<void> reload();
     void run();
-    void work(std::deque<Item> items, bool resolved);
+    void work(const std::deque<Item> &items, bool resolved);
     Result<void> record(const Item &item);
     Result<void> write(const Item &item, const std::string &stranger, bool keep_face);
     Result<void> follow();
