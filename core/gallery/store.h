@@ -107,6 +107,7 @@ class Store {
 
     /// `changed` is called, by a thread of the watch's own, soon after a change was committed
     /// by whatever process, and when live() changes. Null where the store cannot tell.
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): who overrides it keeps it
     virtual std::unique_ptr<ChangeWatch> watch(std::function<void()> changed) {
         (void)changed;
         return nullptr;
