@@ -167,6 +167,7 @@ TEST_F(Strangers, AFullQueueDropsSights) {
     limits.most = 100000;
     const auto collector = open(limits);
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int t = 0; t < 4; ++t)
         threads.emplace_back([&, t] {
             for (int i = 0; i < 500; ++i)

@@ -37,9 +37,9 @@ Seen see(MatchElement &element) {
     const GstSphereFace *face =
         gst_sphere_face_meta_peek_face(gst_buffer_get_sphere_face_meta(out), 0);
     const auto text = [](const gchar *value) { return std::string(value ? value : ""); };
-    const Seen seen = {text(gst_sphere_face_get_match_id(face)),
-                       text(gst_sphere_face_get_stranger_id(face)),
-                       text(gst_sphere_face_get_unknown_label(face))};
+    Seen seen = {text(gst_sphere_face_get_match_id(face)),
+                 text(gst_sphere_face_get_stranger_id(face)),
+                 text(gst_sphere_face_get_unknown_label(face))};
     gst_buffer_unref(out);
     return seen;
 }
