@@ -272,13 +272,13 @@ Result<std::int64_t> prepare_pgvector(PgGallery &gallery, Metric metric,
     });
     if (!stamp)
         return stamp.error();
-    const auto filled = fill_column(gallery, type, metric, *stamp, progress);
+    auto filled = fill_column(gallery, type, metric, *stamp, progress);
     if (!filled)
         return filled;
     const std::string index = index_name(type, stamp->key);
-    const auto made = gallery.change([&](PgDb &db) -> Result<std::int64_t> {
+    return gallery.change([&](PgDb &db) -> Result<std::int64_t> {
         std::vector<std::string> others;
-        const auto found =
+        auto found =
             db.query("SELECT i.relname FROM pg_class t JOIN pg_index x ON x.indrelid = t.oid "
                      "JOIN pg_class i ON i.oid = x.indexrelid WHERE t.oid = "
                      "'sphere_embeddings'::regclass AND starts_with(i.relname, $1) AND "
@@ -299,7 +299,6 @@ Result<std::int64_t> prepare_pgvector(PgGallery &gallery, Metric metric,
         return db.integer("SELECT count(*) FROM sphere_embeddings WHERE stamp = $1",
                           {stamp->key});
     });
-    return made;
 }
 
 Result<std::shared_ptr<const FaceSearch>>

@@ -140,6 +140,7 @@ TEST_P(PgvectorGallery, SeesEachChangeAtOnce) {
     EXPECT_EQ(best(30), name_of(30));
     std::vector<std::int64_t> faces;
     const auto listed = admin->list_faces(name_of(5)).value();
+    faces.reserve(listed.size());
     for (const FaceRecord &face : listed)
         faces.push_back(face.face_id);
     ASSERT_TRUE(admin->apply({QuarantineFaces{faces, true}}).ok());
@@ -176,6 +177,7 @@ TEST_F(PgvectorModels, AnotherModelIsAnotherIndex) {
     Reembed other;
     other.stamp = test_stamp(4);
     const auto listed = admin->list_faces("").value();
+    other.faces.reserve(listed.size());
     for (const FaceRecord &face : listed)
         other.faces.emplace_back(face.face_id, std::vector<float>{1, 2, 3, 4});
     const auto done = admin->apply({other});
