@@ -31,9 +31,9 @@ const std::vector<sphere::gst::ProxiedChild> kChildren = {{"detect", "spheredete
                                                           {"embed", "sphereembed"},
                                                           {"match", "spherematch"}};
 
-// A head moves little in three frames, and spheretrack carries faces over those between.
+// A head moves little in five frames, and spheretrack carries faces over those between.
 const std::vector<sphere::gst::ProxiedDefault> kDefaults = {
-    {"detect", "inference-interval", 3}};
+    {"detect", "inference-interval", 5}};
 
 enum { PROP_0, PROP_FIRST };
 
