@@ -91,7 +91,7 @@ struct MatchResult {
     std::string metric;
     float threshold = 0;
     std::optional<float>
-        margin; ///< second-best person's distance - best's; empty with one person
+        margin;           ///< second-best person's distance - best's; empty with one person
     std::string stranger; ///< "unknown-12": who it is among the strangers that are collected
 
     /// The recognised person, or null unless the state is Known.
