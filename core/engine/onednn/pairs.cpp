@@ -90,7 +90,8 @@ void run_pair(PairKernel kernel, const ConvPair &pair, int threads) {
     };
     if (bands == 1)
         return band(0);
-#if defined(_OPENMP)
+// ThreadSanitizer does not see how GNU OpenMP's threads wait for each other.
+#if defined(_OPENMP) && !defined(__SANITIZE_THREAD__)
 #pragma omp parallel for num_threads(static_cast <int>(bands)) schedule(static)
 #endif
     for (std::int64_t i = 0; i < bands; ++i)
