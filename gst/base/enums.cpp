@@ -83,6 +83,7 @@ GType gst_sphere_redact_method_get_type(void) {
         {GST_SPHERE_REDACT_BLUR, "Smooth patches", "blur"},
         {GST_SPHERE_REDACT_PIXELATE, "Squares", "pixelate"},
         {GST_SPHERE_REDACT_FILL, "One colour", "fill"},
+        {GST_SPHERE_REDACT_IMAGE, "One colour, and a picture over it", "image"},
         {0, nullptr, nullptr},
     };
     return register_enum(&once, "GstSphereRedactMethod", values);

@@ -50,6 +50,7 @@ typedef enum {
     GST_SPHERE_REDACT_BLUR,
     GST_SPHERE_REDACT_PIXELATE,
     GST_SPHERE_REDACT_FILL,
+    GST_SPHERE_REDACT_IMAGE,
 } GstSphereRedactMethod;
 
 typedef enum {

@@ -17,12 +17,15 @@
 #include "gst/base/model_properties.h"
 #include "gst/base/spherefilter.h"
 #include "gst/base/timestamps.h"
+#include "gst/elements/cover_image.h"
 #include "gst/elements/elements.h"
 #include "gst/elements/redactor.h"
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #define GST_CAT_DEFAULT gst_sphere_debug
@@ -37,6 +40,7 @@ enum {
     PROP_MARGIN,
     PROP_CELLS,
     PROP_COLOR,
+    PROP_IMAGE,
     PROP_HOLD,
 };
 
@@ -101,6 +105,7 @@ struct RedactSettings {
     std::string who = "all";
     Selection selection;
     sphere::gst::RedactStyle style;
+    std::string image;
     float margin = kDefaultMargin;
     guint hold_ms = kDefaultHoldMs;
 };
@@ -117,8 +122,10 @@ struct RedactState {
 
     // Streaming thread.
     sphere::gst::Redactor redactor;
-    std::map<gint64, SeenFace> seen; ///< last detection of each track
-    std::vector<RedactArea> areas;   ///< of the last frame with faces known or sought
+    std::unique_ptr<sphere::gst::CoverImage> image; ///< null: none, or one that cannot be read
+    std::optional<std::string> image_path;          ///< that was tried last
+    std::map<gint64, SeenFace> seen;                ///< last detection of each track
+    std::vector<RedactArea> areas; ///< of the last frame with faces known or sought
     guint64 areas_ns = 0;
     guint64 frame_number = 0;
 };
@@ -200,6 +207,27 @@ static void gst_sphere_redact_flush(GstSphereFilter *filter, GstEvent *event) {
         forget(*STATE(filter));
 }
 
+// Reads the picture if it is wanted and was not tried yet: an error comes once.
+static sphere::Result<void> load_image(RedactState &state, const RedactSettings &settings) {
+    if (settings.style.method != sphere::gst::RedactMethod::Image ||
+        state.image_path == settings.image)
+        return {};
+    state.image.reset();
+    state.image_path = settings.image;
+    auto image = sphere::gst::CoverImage::load(settings.image);
+    if (!image)
+        return image.error();
+    state.image = std::move(*image);
+    return {};
+}
+
+static sphere::Result<void> gst_sphere_redact_open(GstSphereFilter *filter) {
+    RedactState &state = *STATE(filter);
+    state.image_path.reset();
+    const std::lock_guard lock(state.mutex);
+    return load_image(state, state.settings);
+}
+
 static GstFlowReturn gst_sphere_redact_process(GstSphereFilter *filter, GstBuffer *buffer) {
     RedactState &state = *STATE(filter);
     RedactSettings settings;
@@ -207,6 +235,8 @@ static GstFlowReturn gst_sphere_redact_process(GstSphereFilter *filter, GstBuffe
         const std::lock_guard lock(state.mutex);
         settings = state.settings;
     }
+    if (const auto loaded = load_image(state, settings); !loaded)
+        sphere::gst::post_warning(GST_ELEMENT_CAST(filter), loaded.error()); // it fills
     ++state.frame_number;
     const guint64 now_ns = sphere::gst::pts_of(buffer).value_or(state.areas_ns);
     if (const GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer)) {
@@ -226,6 +256,9 @@ static GstFlowReturn gst_sphere_redact_process(GstSphereFilter *filter, GstBuffe
     const double growth = growth_since(state.areas_ns, now_ns); // of areas that are held
     for (const RedactArea &area : state.areas)
         state.redactor.redact(frame->frame(), grown(area, growth), settings.style);
+    if (settings.style.method == sphere::gst::RedactMethod::Image && state.image)
+        for (const RedactArea &area : state.areas)
+            state.image->draw(frame->frame(), grown(area, growth));
     filter->stats->add_faces(state.areas.size());
     return GST_FLOW_OK;
 }
@@ -262,6 +295,9 @@ static void gst_sphere_redact_set_property(GObject *object, guint id, const GVal
                                        static_cast<guint8>(color & 0xFF)};
             break;
         }
+        case PROP_IMAGE:
+            settings.image = sphere::gst::string_from(value);
+            break;
         case PROP_HOLD:
             settings.hold_ms = g_value_get_uint(value);
             break;
@@ -298,6 +334,9 @@ static void gst_sphere_redact_get_property(GObject *object, guint id, GValue *va
                                     static_cast<guint>(rgb[1]) << 8 | rgb[2]);
         break;
     }
+    case PROP_IMAGE:
+        g_value_set_string(value, settings.image.c_str());
+        break;
     case PROP_HOLD:
         g_value_set_uint(value, settings.hold_ms);
         break;
@@ -337,8 +376,13 @@ static void gst_sphere_redact_install_properties(GObjectClass *klass) {
                               "Blur and pixelate: patches along the longer side, all that is "
                               "left of the picture",
                               1, 64, kDefaultCells, playing));
-    install(PROP_COLOR,
-            g_param_spec_uint("color", "Colour", "Fill: 0xRRGGBB", 0, 0xFFFFFF, 0, playing));
+    install(PROP_COLOR, g_param_spec_uint("color", "Colour", "Fill and image: 0xRRGGBB", 0,
+                                          0xFFFFFF, 0, playing));
+    install(PROP_IMAGE,
+            g_param_spec_string("image", "Image",
+                                "Image: a PNG file. It covers the area and keeps its shape; "
+                                "what it leaves clear has the colour",
+                                "", playing));
     install(PROP_HOLD,
             g_param_spec_uint("hold", "Hold",
                               "How long, in ms, the faces of the last frame that was looked at "
@@ -352,6 +396,7 @@ static void gst_sphere_redact_class_init(GstSphereRedactClass *klass) {
     object_class->set_property = gst_sphere_redact_set_property;
     object_class->get_property = gst_sphere_redact_get_property;
     object_class->finalize = gst_sphere_redact_finalize;
+    filter_class->open = gst_sphere_redact_open;
     filter_class->set_info = gst_sphere_redact_set_info;
     filter_class->process = gst_sphere_redact_process;
     filter_class->flush = gst_sphere_redact_flush;
@@ -361,10 +406,10 @@ static void gst_sphere_redact_class_init(GstSphereRedactClass *klass) {
     gst_type_mark_as_plugin_api(gst_sphere_redact_shape_get_type(),
                                 static_cast<GstPluginAPIFlags>(0));
     auto *element_class = GST_ELEMENT_CLASS(klass);
-    gst_element_class_set_static_metadata(
-        element_class, "Face redactor", "Filter/Effect/Video",
-        "Blurs, pixelates or fills faces: all, unknown, known, or a list",
-        "the gst-sphere authors");
+    gst_element_class_set_static_metadata(element_class, "Face redactor", "Filter/Effect/Video",
+                                          "Blurs, pixelates, fills or hides faces behind a "
+                                          "picture: all, unknown, known, or a list",
+                                          "the gst-sphere authors");
     gst_sphere_filter_class_add_pads(element_class, FALSE);
 }
 

@@ -64,21 +64,6 @@ Region region_of(const Plane &plane, const RedactArea &area, double scale_x, dou
     return region;
 }
 
-std::array<int, 4> values_of(const GstVideoInfo &info, const std::array<std::uint8_t, 3> &rgb) {
-    if (GST_VIDEO_INFO_IS_RGB(&info))
-        return {rgb[0], rgb[1], rgb[2], 255};
-    gdouble kr = 0.299, kb = 0.114;
-    gst_video_color_matrix_get_Kr_Kb(info.colorimetry.matrix, &kr, &kb);
-    const double y = kr * rgb[0] + (1 - kr - kb) * rgb[1] + kb * rgb[2];
-    const double cb = (rgb[2] - y) / (2 * (1 - kb)), cr = (rgb[0] - y) / (2 * (1 - kr));
-    const bool full = info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
-    const auto byte = [](double v) {
-        return std::clamp(static_cast<int>(std::lround(v)), 0, 255);
-    };
-    return {byte(full ? y : 16 + y * 219 / 255), byte(128 + cb * (full ? 1 : 224.0 / 255)),
-            byte(128 + cr * (full ? 1 : 224.0 / 255)), 255};
-}
-
 // The area's cells: their number in each direction. Cells are about square.
 std::pair<int, int> cells_of(const Region &region, int cells) {
     const double longer = std::max({region.width, region.height, 1.0});
@@ -145,11 +130,39 @@ void Redactor::paint(const Plane &plane, const Region &region, int columns, int 
         }
 }
 
+ComponentWeights::ComponentWeights(const GstVideoInfo &info) {
+    if (GST_VIDEO_INFO_IS_RGB(&info)) {
+        weights_ = {{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}}};
+        return;
+    }
+    gdouble kr = 0.299, kb = 0.114;
+    gst_video_color_matrix_get_Kr_Kb(info.colorimetry.matrix, &kr, &kb);
+    const bool full = info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
+    const double luma = full ? 1 : 219.0 / 255, chroma = full ? 1 : 224.0 / 255;
+    const double kg = 1 - kr - kb, cb = chroma / (2 * (1 - kb)), cr = chroma / (2 * (1 - kr));
+    weights_ = {{{luma * kr, luma * kg, luma * kb, full ? 0.0 : 16.0},
+                 {-cb * kr, -cb * kg, cb * (1 - kb), 128},
+                 {cr * (1 - kr), -cr * kg, -cr * kb, 128}}};
+}
+
+std::uint8_t ComponentWeights::blended(unsigned component, std::uint32_t premultiplied_argb,
+                                       std::uint8_t behind) const {
+    const auto &weights = weights_[component];
+    const double alpha = (premultiplied_argb >> 24) / 255.0;
+    const double value = weights[0] * (premultiplied_argb >> 16 & 0xFF) +
+                         weights[1] * (premultiplied_argb >> 8 & 0xFF) +
+                         weights[2] * (premultiplied_argb & 0xFF) + weights[3] * alpha +
+                         (1 - alpha) * behind;
+    return static_cast<std::uint8_t>(std::clamp(std::lround(value), 0L, 255L));
+}
+
 void Redactor::redact(GstVideoFrame *frame, const RedactArea &area, const RedactStyle &style) {
     if (!std::isfinite(area.x + area.y + area.width + area.height) || !(area.width > 0) ||
         !(area.height > 0))
         return;
-    const auto fill = values_of(frame->info, style.fill_rgb);
+    const ComponentWeights weights(frame->info);
+    const std::uint32_t fill_argb = 0xFF000000U | std::uint32_t{style.fill_rgb[0]} << 16 |
+                                    std::uint32_t{style.fill_rgb[1]} << 8 | style.fill_rgb[2];
     const GstVideoFormatInfo *format = frame->info.finfo;
     const guint n = std::min(3U, GST_VIDEO_FORMAT_INFO_N_COMPONENTS(format)); // not alpha
     for (guint c = 0; c < n; ++c) {
@@ -163,8 +176,8 @@ void Redactor::redact(GstVideoFrame *frame, const RedactArea &area, const Redact
                       style.shape == RedactShape::Ellipse);
         if (region.x0 >= region.x1 || region.y0 >= region.y1)
             continue;
-        if (style.method == RedactMethod::Fill) {
-            fill_region(plane, region, fill[c]);
+        if (style.method == RedactMethod::Fill || style.method == RedactMethod::Image) {
+            fill_region(plane, region, weights.blended(c, fill_argb, 0));
             continue;
         }
         const auto [columns, rows] = cells_of(region, std::max(1, style.cells));

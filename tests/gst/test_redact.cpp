@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // sphereredact: what it changes and what it leaves, in every format; whom it covers.
 #include "tests/gst/element_support.h"
+#include "tests/support/temporary_directory.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <string>
 
 using namespace sphere_test;
 
@@ -200,6 +203,94 @@ bool is_covered(Redact &redact, GstBuffer *in, double px, double py) {
     return changed;
 }
 
+// A PNG file of one colour, 0xAARRGGBB, that is kept to the end of the tests.
+std::string png_of(const std::string &argb) {
+    static const sphere::testing_support::TemporaryDirectory directory;
+    const std::string path = directory.path() + "/" + argb + ".png";
+    GstElement *pipeline = gst_parse_launch(
+        ("videotestsrc num-buffers=1 pattern=solid-color foreground-color=" + argb +
+         " ! video/x-raw,format=RGBA,width=30,height=30 ! pngenc ! filesink "
+         "location=" +
+         path)
+            .c_str(),
+        nullptr);
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    GstMessage *message = gst_bus_timed_pop_filtered(
+        GST_ELEMENT_BUS(pipeline), 10 * GST_SECOND,
+        static_cast<GstMessageType>(GST_MESSAGE_EOS | GST_MESSAGE_ERROR));
+    EXPECT_TRUE(message != nullptr && GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS);
+    gst_clear_message(&message);
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    gst_object_unref(pipeline);
+    return path;
+}
+
+// The frame with the face covered so.
+GstBuffer *covered_by(const std::string &options, const std::string &format) {
+    Redact redact("margin=0 shape=box " + options, format);
+    GstBuffer *in = checkered(format, 0);
+    add_face(in, kFace);
+    return redact.push(in);
+}
+
+TEST_P(RedactFormat, AnOpaqueImageOfOneColourIsThatColour) {
+    const std::string format = GetParam();
+    GstBuffer *filled = covered_by("method=fill color=0x2060c0", format);
+    GstBuffer *drawn = covered_by("method=image image=" + png_of("0xff2060c0"), format);
+    Redact("", format).compare(filled, drawn, [&](guint c, double x, double y, int a, int b) {
+        if (x > kFace.x + 2 && x < kFace.x + kFace.w - 2 && y > kFace.y + 2 &&
+            y < kFace.y + kFace.h - 2) {
+            ASSERT_NEAR(a, b, 1) << "component " << c << " at " << x << "," << y;
+        }
+    });
+    gst_buffer_unref(filled);
+    gst_buffer_unref(drawn);
+}
+
+TEST(Redact, NothingShowsThroughAClearImage) {
+    GstBuffer *drawn =
+        covered_by("method=image color=0x0000ff image=" + png_of("0x80ff0000"), "RGB");
+    GstBuffer *half = covered_by("method=fill color=0x80007f", "RGB");
+    Redact("", "RGB").compare(half, drawn, [&](guint, double x, double y, int a, int b) {
+        if (x > kFace.x && x < kFace.x + kFace.w && y > kFace.y && y < kFace.y + kFace.h) {
+            ASSERT_NEAR(a, b, 2) << x << "," << y;
+        }
+    });
+    gst_buffer_unref(half);
+    gst_buffer_unref(drawn);
+}
+
+TEST(Redact, AnImageThatCannotBeReadIsAnErrorAtTheStart) {
+    const sphere::testing_support::TemporaryDirectory directory;
+    const std::string text = directory.path() + "/text.png",
+                      huge = directory.path() + "/huge.png";
+    std::ofstream(text) << "this is no picture, however long the line is";
+    std::string header("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\1\0\0\0\1\0\0", 24);
+    std::ofstream(huge, std::ios::binary) << header;
+    for (const std::string &path :
+         {std::string("/nowhere/face.png"), text, huge, std::string()}) {
+        SCOPED_TRACE(path);
+        GstElement *element = gst_element_factory_make("sphereredact", nullptr);
+        gst_util_set_object_arg(G_OBJECT(element), "method", "image");
+        g_object_set(element, "image", path.c_str(), nullptr);
+        GstBus *bus = gst_bus_new();
+        gst_element_set_bus(element, bus);
+        EXPECT_EQ(gst_element_set_state(element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+        GstMessage *message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
+        ASSERT_NE(message, nullptr);
+        GError *error = nullptr;
+        gst_message_parse_error(message, &error, nullptr);
+        EXPECT_NE(std::string(error->message).find("image="), std::string::npos)
+            << error->message;
+        g_clear_error(&error);
+        gst_message_unref(message);
+        gst_element_set_state(element, GST_STATE_NULL);
+        gst_element_set_bus(element, nullptr);
+        gst_object_unref(bus);
+        gst_object_unref(element);
+    }
+}
+
 TEST(Redact, ACarriedFaceIsCoveredWhereItIsExpectedAndWhereItWasSeen) {
     Redact redact("method=fill color=0xff0000", "BGR");
     GstBuffer *in = checkered("BGR", 0);
@@ -232,7 +323,9 @@ TEST(Redact, WithoutATrackerSkippedFramesKeepTheLastFaces) {
 }
 
 TEST(Redact, BoxesBeyondTheFrameAndAbsurdOnesDoNoHarm) {
-    for (const std::string method : {"blur", "pixelate", "fill"})
+    const std::string picture = "image image=" + png_of("0xffff0000");
+    for (const std::string &method :
+         {std::string("blur"), std::string("pixelate"), std::string("fill"), picture})
         for (const Rect &box :
              {Rect{-20, -20, 60, 60}, Rect{140, 100, 60, 60}, Rect{-500, -500, 2000, 2000},
               Rect{1e7, 1e7, 10, 10}, Rect{-1e9, 0, 2e9, 10}, Rect{50, 50, 0, 0},
