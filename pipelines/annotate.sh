@@ -48,13 +48,7 @@ done
 [[ -n $gallery ]] || die "no gallery given. Make one: spherectl enrol --gallery people.db --id NAME PHOTO..."
 [[ -z $seconds || $seconds =~ ^[1-9][0-9]*$ ]] || die "--seconds wants a whole number, not $seconds"
 
-have ffprobe || die "ffprobe is not here: apt-get install ffmpeg"
-have gst-launch-1.0 || die "gst-launch-1.0 is not here: apt-get install gstreamer1.0-tools"
-if ! element_exists spheredetect && [[ -e $root/build-demo/gst/libgstsphere.so ]]; then
-    use_build "$root/build-demo" "$root"
-fi
-element_exists spheredetect || die "GStreamer does not find spheredetect.
-    Build it (pipelines/demo.sh does), or run this inside: meson devenv -C BUILD"
+need_plugin
 
 examine_input "$input"
 choose_encoder "$input_width" "$input_height" "$input_live"
@@ -64,6 +58,8 @@ choose_audio "$input_audio"
 annotated=$output.$container
 record=${record:-$output.jsonl}
 
+road=(spheredetect "model=$detect_model" '!' spherealign '!' sphereembed "model=$embed_model"
+    '!' spherematch "gallery=$gallery" '!' spherepublish "location=$record" '!' sphereoverlay)
 build_pipeline
 if [[ $print_only == yes ]]; then
     printf '%q ' gst-launch-1.0 -e "${pipeline[@]}"

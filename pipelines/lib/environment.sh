@@ -20,3 +20,15 @@ trust_system_certificates() {
         export NODE_EXTRA_CA_CERTS=$bundle
     fi
 }
+
+# Ends the script where what it runs is not here. Needs common.sh, output.sh and root.
+need_plugin() {
+    have ffprobe || die "ffprobe is not here: apt-get install ffmpeg"
+    have gst-launch-1.0 || die "gst-launch-1.0 is not here: apt-get install gstreamer1.0-tools"
+    # shellcheck disable=SC2154
+    if ! element_exists spheredetect && [[ -e $root/build-demo/gst/libgstsphere.so ]]; then
+        use_build "$root/build-demo" "$root"
+    fi
+    element_exists spheredetect || die "GStreamer does not find spheredetect.
+    Build it (pipelines/demo.sh does), or run this inside: meson devenv -C BUILD"
+}

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
-# The pipeline itself, and its run. Sourced by annotate.sh, whose variables it reads.
+# The pipeline itself, and its run. Sourced by annotate.sh and redact.sh, whose variables it reads: input,
+# road, annotated (the video to write), record (of its frames; may be empty), output (for the log), seconds.
 # shellcheck disable=SC2154
 
 # Formats that the elements read as they are (docs/elements.md); for others, and where it is not known,
 # a videoconvert goes in front, which does nothing if there is nothing to convert.
 readonly native_formats=' yuv420p yuvj420p nv12 yuyv422 gray bgr24 rgb24 bgr0 rgb0 bgra rgba '
 
-# Fills pipeline (an array of gst-launch words).
-build_pipeline() {
+# Fills decoded (an array of gst-launch words): from the input to its pictures, ready for our elements.
+build_source() {
     local -a source decoder=(decodebin name=decoder) queue=(queue)
     # Only what the muxer can carry as it is stays encoded.
-    [[ -z $audio_caps ]] || decoder+=("caps=video/x-raw;$audio_caps")
+    [[ -z ${audio_caps:-} ]] || decoder+=("caps=video/x-raw;$audio_caps")
     case $input_kind in
     file) source=(filesrc "location=$input") ;;
     camera) source=(v4l2src "device=$input") ;;
@@ -23,14 +24,18 @@ build_pipeline() {
     [[ $input_rotation == 0 ]] || before+=('!' videoflip video-direction=auto)
     [[ -n $input_format && $native_formats == *" $input_format "* ]] || before+=('!' videoconvert)
 
-    pipeline=("${source[@]}")
+    decoded=("${source[@]}")
     if [[ $input_kind == rtsp ]]; then
-        pipeline+=(source. '!' application/x-rtp,media=video)
+        decoded+=(source. '!' application/x-rtp,media=video)
     fi
-    pipeline+=('!' "${decoder[@]}" decoder. '!' video/x-raw '!' "${queue[@]}" "${before[@]}"
-        '!' spheredetect "model=$detect_model" '!' spherealign
-        '!' sphereembed "model=$embed_model" '!' spherematch "gallery=$gallery"
-        '!' spherepublish "location=$record" '!' sphereoverlay
+    decoded+=('!' "${decoder[@]}" decoder. '!' video/x-raw '!' "${queue[@]}" "${before[@]}")
+}
+
+# Fills pipeline (an array of gst-launch words): the input's pictures through road, an array of our
+# elements, into a file with the input's sound.
+build_pipeline() {
+    build_source
+    pipeline=("${decoded[@]}" '!' "${road[@]}"
         '!' videoconvert '!' "${video_encoder[@]}" "${clock[@]}" '!' queue '!' mux.video_0
         "${muxer[@]}" '!' filesink "location=$annotated")
     ((${#audio_branch[@]} == 0)) || add_audio
@@ -62,12 +67,12 @@ show_progress() {
 # finished and playable. gst-launch has a process group of its own, so that Ctrl-C reaches it once.
 run_pipeline() {
     local log=$output.log status=0 child progress='' timer='' interrupted
-    mkdir -p "$(dirname "$annotated")" "$(dirname "$record")"
-    rm -f "$annotated" "$record"
+    mkdir -p "$(dirname "$annotated")" "$(dirname "${record:-$annotated}")"
+    rm -f "$annotated" "${record:-$annotated}"
     setsid gst-launch-1.0 -e "${pipeline[@]}" >"$log" 2>&1 </dev/null &
     child=$!
     trap 'interrupted=yes; kill -INT "$child" 2>/dev/null || true' INT TERM HUP
-    if [[ -t 2 ]]; then
+    if [[ -t 2 && -n $record ]]; then
         show_progress &
         progress=$!
     fi
@@ -88,5 +93,5 @@ run_pipeline() {
         grep -E -A 4 '^(ERROR|WARNING)' "$log" >&2 || tail -n 20 "$log" >&2
         die "the pipeline failed; its output is in $log"
     fi
-    printf '%s\n%s\n' "$annotated" "$record"
+    printf '%s\n' "$annotated" ${record:+"$record"}
 }
