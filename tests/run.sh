@@ -17,8 +17,8 @@ usage: tests/run.sh [OPTION]... [-- MESON-SETUP-OPTION...]
 Installs what the tests need (Debian), builds, runs the tests and prints each skip with its reason.
 
   -k TEXT          only tests whose name contains TEXT
-  --suite NAME     only tests of the folder tests/NAME (core, conformance, gst, cli, parity,
-                   training, system); may be repeated
+  --suite NAME     only tests of the folder tests/NAME (core, conformance, gst, console,
+                   cli, parity, training, system); may be repeated
   --compiled-only  leave out the tests that are scripts
   --build-dir DIR  where to build (default: build-tests)
   --no-install     do not install packages

@@ -192,6 +192,8 @@ Result<void> read_http(const json &object, const std::string &file, HttpConfig &
     reader.text("address", http.address);
     reader.number("port", http.port, 0, 65535);
     reader.text("token_file", http.token_file);
+    reader.texts("allowed_hosts", http.allowed_hosts, 16);
+    reader.text("events_file", http.events_file);
     return reader.finish();
 }
 

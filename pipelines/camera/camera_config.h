@@ -65,6 +65,8 @@ struct HttpConfig {
     std::string address = "127.0.0.1";
     unsigned port = 8787;
     std::string token_file; ///< holds the token; made with a new one (mode 0600) if missing
+    std::vector<std::string> allowed_hosts; ///< names a browser may ask by, besides loopback's
+    std::string events_file; ///< keeps the console's events; empty: in memory alone
     bool operator==(const HttpConfig &) const = default;
 };
 

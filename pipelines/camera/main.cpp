@@ -5,12 +5,15 @@
 #include "pipelines/camera/camera_fleet.h"
 #include "pipelines/camera/config_watcher.h"
 #include "pipelines/camera/service_notify.h"
+#include "pipelines/console/fleet_console.h"
 
 #include <csignal>
 #include <cstdio>
 #include <glib-unix.h>
 #include <gst/gst.h>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -93,6 +96,14 @@ int run(const std::string &path) {
         CameraFleet fleet;
         if (const auto applied = fleet.apply(*config); !applied)
             sphere::log(LogLevel::Error, applied.error().message);
+        std::unique_ptr<sphere::console::FleetConsole> console;
+        if (config->http.enabled) {
+            auto started = sphere::console::FleetConsole::start(config->http, fleet);
+            if (started)
+                console = std::move(*started);
+            else // the cameras matter more
+                sphere::log(LogLevel::Error, started.error().message);
+        }
         const sphere::camera::ConfigWatcher watcher(
             path, [&] { follow_config(path, fleet, *config); });
         if (const auto interval = sphere::camera::service_watchdog_interval())
@@ -100,6 +111,7 @@ int run(const std::string &path) {
         sphere::camera::notify_service("READY=1");
         g_main_loop_run(loop);
         sphere::camera::notify_service("STOPPING=1");
+        console.reset(); // before the fleet that it shows
         fleet.stop();
     }
     g_main_loop_unref(loop);
