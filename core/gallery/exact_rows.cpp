@@ -36,15 +36,17 @@ float upper_half(float value) {
     return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) & 0xFFFF0000U);
 }
 
-/// The scale that bytes of `values` have: the largest becomes 127.
-float byte_scale(const float *values, std::size_t n) {
+constexpr int kMostRowByte = 127;
+
+/// The scale that bytes of `values` have: the largest becomes `most`.
+float byte_scale(const float *values, std::size_t n, int most) {
     float largest = 0;
     for (std::size_t i = 0; i < n; ++i)
         largest = std::max(largest, std::fabs(values[i]));
-    return largest / 127;
+    return largest / static_cast<float>(most);
 }
-std::int32_t to_byte(float value, float scale) {
-    return std::clamp(static_cast<std::int32_t>(std::lrint(value / scale)), -127, 127);
+std::int32_t to_byte(float value, float scale, int most) {
+    return std::clamp(static_cast<std::int32_t>(std::lrint(value / scale)), -most, most);
 }
 
 } // namespace
@@ -107,10 +109,10 @@ void ExactRows::encode(std::size_t row, const float *values) {
         scales_[row] = kept > 0 ? static_cast<float>(dot / kept) : 0;
     } else {
         std::memcpy(rest_.writable_row(row), values, stride_ * sizeof(float));
-        const float scale = byte_scale(values, dims_);
+        const float scale = byte_scale(values, dims_, kMostRowByte);
         scales_[row] = scale;
         for (std::size_t i = 0; i < stride_; ++i) {
-            const std::int32_t byte = scale > 0 ? to_byte(values[i], scale) : 0;
+            const std::int32_t byte = scale > 0 ? to_byte(values[i], scale, kMostRowByte) : 0;
             scanned[i] = static_cast<std::byte>(byte + 128);
         }
     }
@@ -159,6 +161,7 @@ const float *ExactRows::exact(std::size_t row, float *scratch) const {
 }
 
 ScanQueries ExactRows::prepare(AlignedVector<float> values, std::size_t count) const {
+    const int most = scan_kernels().most_query_byte;
     ScanQueries queries;
     queries.values = std::move(values);
     queries.each.resize(count);
@@ -175,11 +178,11 @@ ScanQueries ExactRows::prepare(AlignedVector<float> values, std::size_t count) c
             one.error = kInfinity;
         if (format_ != RowFormat::Int8)
             continue;
-        one.scale = bounded ? byte_scale(query, dims_) : 0;
+        one.scale = bounded ? byte_scale(query, dims_, most) : 0;
         double seen = 0;
         double error = 0;
         for (std::size_t i = 0; i < dims_; ++i) {
-            const std::int32_t byte = one.scale > 0 ? to_byte(query[i], one.scale) : 0;
+            const std::int32_t byte = one.scale > 0 ? to_byte(query[i], one.scale, most) : 0;
             queries.bytes[q * stride_ + i] = static_cast<std::int8_t>(byte);
             one.offset += 128 * byte;
             const double value = static_cast<double>(byte) * one.scale;

@@ -39,8 +39,14 @@ struct Avx2Bf16 : Avx2F32 {
     }
 };
 
+/// Two products of a row's byte and a query's fit 16 bits, and are added up there by one
+/// instruction, for queries of 7 bits. Their coarser steps cost a few more rows to look at
+/// again.
+constexpr int kMostQueryByte = 64;
+static_assert(2 * 255 * kMostQueryByte <= 32767);
+
 struct Avx2U8 {
-    static constexpr std::size_t kStep = 16;
+    static constexpr std::size_t kStep = 32;
     static constexpr int kTileRows = 2;
     using Row = std::uint8_t;
     using Query = std::int8_t;
@@ -51,14 +57,14 @@ struct Avx2U8 {
     using QueryVector = __m256i;
     static Accumulator zero() { return _mm256_setzero_si256(); }
     static RowVector load_row(const Row *p) {
-        return _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i *>(p)));
+        return _mm256_load_si256(reinterpret_cast<const __m256i *>(p));
     }
     static QueryVector load_query(const Query *p) {
-        return _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i *>(p)));
+        return _mm256_load_si256(reinterpret_cast<const __m256i *>(p));
     }
-    // 16-bit products in pairs: maddubs would saturate.
     static Accumulator add_products(Accumulator sums, RowVector row, QueryVector query) {
-        return _mm256_add_epi32(sums, _mm256_madd_epi16(row, query));
+        const __m256i pairs = _mm256_maddubs_epi16(row, query);
+        return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
     }
     static std::int32_t sum(Accumulator sums) {
         __m128i s =
@@ -85,9 +91,9 @@ float bf16_pair(const std::uint16_t *a, const std::uint16_t *b, std::size_t n) {
     return Avx2F32::sum(_mm256_add_ps(evens, odds));
 }
 
-constexpr ScanKernels kKernels = {CpuLevel::Avx2,     "avx2",
-                                  &scan_all<Avx2F32>, &scan_all<Avx2Bf16>,
-                                  &scan_all<Avx2U8>,  &bf16_pair};
+constexpr ScanKernels kKernels = {
+    CpuLevel::Avx2,    "avx2",     &scan_all<Avx2F32>, &scan_all<Avx2Bf16>,
+    &scan_all<Avx2U8>, &bf16_pair, kMostQueryByte};
 
 } // namespace
 

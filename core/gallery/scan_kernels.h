@@ -30,11 +30,13 @@ struct ScanKernels {
     /// `rows`: the upper halves of floats (bfloat16).
     void (*bf16)(const std::uint16_t *rows, std::size_t row_count, const float *queries,
                  std::size_t query_count, std::size_t n, float *out) = nullptr;
-    /// Exact: no sum of up to 16384 products leaves 32 bits.
+    /// Exact for queries within +-most_query_byte: no sum of up to 16384 products leaves 32
+    /// bits.
     void (*u8)(const std::uint8_t *rows, std::size_t row_count, const std::int8_t *queries,
                std::size_t query_count, std::size_t n, std::int32_t *out) = nullptr;
     /// The sum of products of two rows, both bfloat16, both aligned.
     float (*bf16_pair)(const std::uint16_t *a, const std::uint16_t *b, std::size_t n) = nullptr;
+    int most_query_byte = 127;
 };
 
 /// The kernels of one set; null where this build lacks them.

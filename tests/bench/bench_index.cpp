@@ -3,6 +3,7 @@
 //   bench_index [--rows N] [--dims N] [--queries N] [--repeats N] [--threads N] KIND...
 //   bench_index [--rows N] [--dims N] --save PATH KIND   makes PATH.index-KIND
 //   bench_index --open PATH KIND                         times opening it, in a fresh process
+//   bench_index [--rows N] [--dims N] --saved PATH KIND...  takes of PATH what it has
 // KIND: as make_index has them, or "peers" (Faiss flat and, with "hnsw", hnswlib, both called
 // directly). Without any: exact exact-bf16 exact-int8 peers.
 #include "core/gallery/index.h"
@@ -30,7 +31,7 @@ struct Options {
     std::size_t rows = 1'000'000, dims = 512, queries = 200, repeats = 9;
     int threads = 1;
     std::vector<std::string> kinds;
-    std::string save, open;
+    std::string save, open, saved;
 };
 
 double now_s() {
@@ -125,8 +126,30 @@ std::span<const float> query_of(const Data &data, const Options &options, std::s
     return std::span(data.planted.queries).subspan(q * options.dims, options.dims);
 }
 
-std::unique_ptr<Index> build(const std::string &kind, const Data &data,
-                             const Options &options) {
+/// As --save has made it.
+std::shared_ptr<const Index> read_saved(const std::string &kind, const Options &options) {
+    const double before_mb = status_mb("VmRSS:");
+    const double start = now_s();
+    auto file = read_index_file(options.saved, kind, {.threads = options.threads});
+    if (!file) {
+        std::printf("%-12s %s\n", kind.c_str(), file.error().message.c_str());
+        return nullptr;
+    }
+    if (file->index->size() != options.rows) {
+        std::printf("%-12s %s has %zu rows\n", kind.c_str(), options.saved.c_str(),
+                    file->index->size());
+        return nullptr;
+    }
+    std::printf("%-12s read in %.1f s, %.0f MB\n", kind.c_str(), now_s() - start,
+                status_mb("VmRSS:") - before_mb);
+    return file->index;
+}
+
+std::shared_ptr<const Index> build(const std::string &kind, const Data &data,
+                                   const Options &options) {
+    if (!options.saved.empty())
+        if (auto index = read_saved(kind, options))
+            return index;
     auto made = make_index(kind, static_cast<int>(options.dims), Metric::Cosine,
                            {.threads = options.threads, .expected_rows = options.rows});
     if (!made) {
@@ -138,7 +161,7 @@ std::unique_ptr<Index> build(const std::string &kind, const Data &data,
     std::vector<std::int64_t> ids(10'000);
     for (std::size_t first = 0; first < options.rows; first += ids.size()) {
         const std::size_t count = std::min(ids.size(), options.rows - first);
-        std::iota(ids.begin(), ids.end(), static_cast<std::int64_t>(first));
+        std::iota(ids.begin(), ids.end(), static_cast<std::int64_t>(first) + 1);
         const auto added = (*made)->add(
             std::span(ids).first(count),
             std::span(data.rows).subspan(first * options.dims, count * options.dims));
@@ -183,7 +206,7 @@ void report(const std::string &kind, const Index &index, const Data &data,
     };
     std::size_t planted = 0;
     for (std::size_t q = 0; q < options.queries; ++q)
-        planted += search(q, 1).front() == static_cast<std::int64_t>(data.planted.rows[q]);
+        planted += search(q, 1).front() == static_cast<std::int64_t>(data.planted.rows[q]) + 1;
     const double ms = median(times.single_ms);
     const double batch = median(times.batch_ms);
     const double gb_s = static_cast<double>(options.rows * options.dims) * 4 / 1e9 / (ms / 1e3);
@@ -221,7 +244,7 @@ void run(const Options &options) {
     // All are built first and then take turns, so that a busy machine is as bad for one as for
     // the other.
     const Bandwidth bandwidth;
-    std::vector<std::pair<std::string, std::unique_ptr<Index>>> indexes;
+    std::vector<std::pair<std::string, std::shared_ptr<const Index>>> indexes;
     std::vector<std::unique_ptr<Peer>> peers;
     for (const std::string &kind : options.kinds) {
         if (kind == "peers")
@@ -267,6 +290,8 @@ void run(const Options &options) {
         const auto search = [&](std::size_t q, std::size_t k) {
             std::vector<std::int64_t> ids;
             peers[i]->search(query_of(data, options, q).data(), 1, k, ids);
+            for (std::int64_t &id : ids) // theirs begin at 0
+                ++id;
             return ids;
         };
         std::printf("%s: %.3f ms a query, %.3f ms in batches of 32; %s takes 1/%.2f of the "
@@ -350,8 +375,12 @@ int main_of(int argc, char **argv) {
             options.repeats = number();
         else if (argument == "--threads")
             options.threads = static_cast<int>(number());
-        else if ((argument == "--save" || argument == "--open") && i + 1 < argc)
-            (argument == "--save" ? options.save : options.open) = argv[++i];
+        else if (argument == "--save" && i + 1 < argc)
+            options.save = argv[++i];
+        else if (argument == "--open" && i + 1 < argc)
+            options.open = argv[++i];
+        else if (argument == "--saved" && i + 1 < argc)
+            options.saved = argv[++i];
         else
             options.kinds.push_back(argument);
     }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace sphere {
@@ -56,6 +57,43 @@ TEST(EntrySketches, ThePlantedRowsIdentityIsAmongTheNearest) {
             }
             EXPECT_GE(found, 49U);
         }
+}
+
+/// As many people as a million faces have, one row each: a walk that begins at the wrong one
+/// gets lost among them.
+TEST(EntrySketches, AmongAHundredThousandPeopleTheRightOneIsNamed) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    constexpr std::size_t kPeople = 5'000;
+#else
+    constexpr std::size_t kPeople = 100'000;
+#endif
+    constexpr std::size_t kDims = 512;
+    constexpr std::size_t kQueries = 500;
+    const float in_person = std::sqrt(0.8F);
+    bench::Random random(1);
+    ExactRows rows(kDims, RowFormat::Bf16);
+    std::vector<std::vector<float>> queries;
+    std::vector<float> middle(kDims);
+    std::vector<float> face;
+    for (std::size_t person = 0; person < kPeople; ++person) {
+        std::generate(middle.begin(), middle.end(), [&] { return random.bell(); });
+        face = middle;
+        bench::blur(face.data(), kDims, in_person, random);
+        rows.append(face);
+        if (person % (kPeople / kQueries) != 0)
+            continue;
+        face = middle; // another face of theirs, and a near duplicate of that
+        bench::blur(face.data(), kDims, in_person, random);
+        bench::blur(face.data(), kDims, 0.95F, random);
+        queries.push_back(face);
+    }
+    EntrySketches sketches;
+    sketches.make(rows, all_of(rows));
+    std::size_t found = 0;
+    for (std::size_t q = 0; q < kQueries; ++q)
+        for (const std::uint32_t place : sketches.nearest(queries[q].data(), 8))
+            found += sketches.entries()[place] == q * (kPeople / kQueries);
+    EXPECT_GE(found, kQueries * 999 / 1000);
 }
 
 TEST(EntrySketches, TooManyEntriesAreThinnedEvenly) {

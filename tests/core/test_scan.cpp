@@ -115,12 +115,15 @@ TEST_P(Scan, ByteSumsAreExact) {
         const Shape shape = random_shape(random);
         Aligned<std::uint8_t> rows(shape.rows * shape.n);
         Aligned<std::int8_t> queries(shape.queries * shape.n);
-        const bool extreme = round % 4 == 0; // where 16-bit sums would saturate
+        const bool extreme = round % 4 == 0; // where 16-bit sums may saturate
+        const int most = GetParam()->most_query_byte;
         for (std::size_t i = 0; i < rows.size(); ++i)
             rows[i] = extreme ? 255 : static_cast<std::uint8_t>(random());
         for (std::size_t i = 0; i < queries.size(); ++i)
-            queries[i] = extreme ? static_cast<std::int8_t>(round % 8 == 0 ? 127 : -128)
-                                 : static_cast<std::int8_t>(random());
+            queries[i] = static_cast<std::int8_t>(
+                extreme ? (round % 8 == 0 ? most : -most)
+                        : static_cast<int>(random() % (2 * static_cast<unsigned>(most) + 1)) -
+                              most);
         std::vector<std::int32_t> out(kScanRows * kScanQueries);
         GetParam()->u8(rows.data(), shape.rows, queries.data(), shape.queries, shape.n,
                        out.data());
@@ -139,10 +142,11 @@ TEST_P(Scan, TheLargestByteSumFits) {
     Aligned<std::uint8_t> row(kDims);
     Aligned<std::int8_t> query(kDims);
     std::fill_n(row.data(), kDims, 255);
-    std::fill_n(query.data(), kDims, -128);
+    const int most = GetParam()->most_query_byte;
+    std::fill_n(query.data(), kDims, -most);
     std::vector<std::int32_t> out(kScanRows);
     GetParam()->u8(row.data(), 1, query.data(), 1, kDims, out.data());
-    EXPECT_EQ(out[0], -255 * 128 * 16384);
+    EXPECT_EQ(out[0], -255 * most * 16384);
 }
 
 TEST_P(Scan, APairsBitsDoNotDependOnItsNeighbours) {
