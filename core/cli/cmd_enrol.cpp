@@ -188,8 +188,8 @@ class Enroller {
             misfits_.push_back({{"path", misfit.source},
                                 {"id", misfit.person_id},
                                 {"distance", tidy(misfit.distance)}});
-            print_warning(misfit.source + ": resembles no other picture of " +
-                          misfit.person_id + " (nearest " + fixed(misfit.distance, 4) +
+            print_warning(misfit.source + ": is not like most pictures of " + misfit.person_id +
+                          " (nearest " + fixed(misfit.distance, 4) +
                           "): is it somebody else? spherectl gallery check looks at all");
         }
     }

@@ -14,9 +14,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 const GalleryAction *const kActions[] = {
-    &kListAction,    &kShowAction,   &kSetAction,      &kRemoveAction,     &kRenameAction,
-    &kPromoteAction, &kCheckAction,  &kNegativeAction, &kQuarantineAction, &kReembedAction,
-    &kExportAction,  &kImportAction, &kStatsAction,    &kIndexAction,
+    &kListAction,    &kShowAction,   &kSetAction,    &kRemoveAction,   &kRenameAction,
+    &kPromoteAction, &kExpireAction, &kCheckAction,  &kNegativeAction, &kQuarantineAction,
+    &kReembedAction, &kExportAction, &kImportAction, &kStatsAction,    &kIndexAction,
 };
 
 std::vector<OptionSpec> options() {
@@ -31,6 +31,8 @@ std::vector<OptionSpec> options() {
         {"attributes", "JSON", "set: a JSON object of your own"},
         {"common-threshold", "", "set: no threshold of their own any more"},
         {"face", "N,N…", "remove: these faces only"},
+        {"retention-days", "N", "expire: strangers who were not seen for N days"},
+        {"cap", "N", "expire: the longest unseen of more than N strangers"},
         {"merge", "", "rename, import: into a person who is there already"},
         {"id", "NAME", "negative: who it is not"},
         {"ignore", "", "negative: faces to ignore altogether"},
@@ -108,11 +110,9 @@ Result<std::vector<std::int64_t>> read_numbers(std::span<const std::string> word
 Result<int> apply_and_say(const GalleryContext &context, PeopleAdmin &admin,
                           std::string_view action, const std::vector<GalleryChange> &changes,
                           const std::vector<std::string> &said) {
-    if (!context.dry_run) {
-        auto done = admin.apply(changes);
-        if (!done)
-            return std::move(done).error();
-    }
+    auto done = context.dry_run ? admin.rehearse(changes) : admin.apply(changes);
+    if (!done)
+        return std::move(done).error();
     if (context.json()) {
         print_line(Json{{"gallery", context.shown()},
                         {"action", action},
@@ -146,6 +146,7 @@ const Command kGalleryCommand = {
     "remove NAME… | --face=N,N…     takes people or faces out, and overwrites the bytes\n"
     "rename OLD NEW [--merge]       --merge: the faces go to a person who is there\n"
     "promote unknown-N NAME         makes a person of a stranger\n"
+    "expire [--retention-days=N] [--cap=N]  removes strangers whose time is over\n"
     "check [--far=RATE] [--quarantine]  is the threshold safe, are the photographs good? Exit\n"
     "                               code 1: there are findings\n"
     "negative [(--id=NAME | --ignore) IMAGE… | --remove=N]  faces that are not somebody, or\n"

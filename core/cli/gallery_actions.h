@@ -46,7 +46,8 @@ Result<void> check_words(const GalleryContext &context, const GalleryAction &act
 Result<std::vector<std::int64_t>> read_numbers(std::span<const std::string> words,
                                                const char *what);
 
-/// Applies `changes`, unless only told to say what would happen; prints `said` a line each, or
+/// Applies `changes`, or only finds out whether that could be done; prints `said` a line each,
+/// or
 /// {"gallery", "action", "done": said, "dry_run"}.
 Result<int> apply_and_say(const GalleryContext &context, PeopleAdmin &admin,
                           std::string_view action, const std::vector<GalleryChange> &changes,
@@ -62,6 +63,7 @@ extern const GalleryAction kSetAction;
 extern const GalleryAction kRemoveAction;
 extern const GalleryAction kRenameAction;
 extern const GalleryAction kPromoteAction;
+extern const GalleryAction kExpireAction;
 extern const GalleryAction kNegativeAction;
 extern const GalleryAction kQuarantineAction;
 extern const GalleryAction kExportAction;

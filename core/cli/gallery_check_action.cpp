@@ -10,7 +10,9 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <thread>
 
 namespace sphere::cli {
 namespace {
@@ -62,7 +64,8 @@ std::string describe(const Finding &finding) {
 }
 
 Json to_json(const GalleryContext &context, const GalleryCheck &check,
-             const CheckOptions &options, const std::vector<std::int64_t> &quarantined) {
+             const CheckOptions &options, std::size_t faces,
+             const std::vector<std::int64_t> &quarantined) {
     Json findings = Json::array();
     for (const Finding &finding : check.findings)
         findings.push_back(
@@ -77,6 +80,8 @@ Json to_json(const GalleryContext &context, const GalleryCheck &check,
             {"threshold", tidy(options.threshold)},
             {"margin", tidy(options.margin)},
             {"target_far", options.target_far},
+            {"faces", faces},
+            {"sampled", check.probes},
             {"strangers", check.strangers},
             {"strangers_named", check.strangers_named},
             {"returning", check.returning},
@@ -99,7 +104,10 @@ std::string share(std::size_t part, std::size_t whole) {
                       " %)");
 }
 
-void print_text(const GalleryCheck &check, const CheckOptions &options) {
+void print_text(const GalleryCheck &check, const CheckOptions &options, std::size_t faces) {
+    if (check.probes < faces)
+        print_line("sample      " + std::to_string(check.probes) + " of " +
+                   std::to_string(faces) + " faces, evenly chosen: findings are of these");
     print_line("strangers   " + share(check.strangers_named, check.strangers) +
                " would be named at threshold " + fixed(options.threshold, 4) + ", margin " +
                fixed(options.margin, 4));
@@ -146,7 +154,16 @@ Result<int> run_check(const GalleryContext &context) {
     auto options = read_options(context, snapshot->stamp);
     if (!options)
         return std::move(options).error();
+    options->threads = static_cast<int>(
+        std::clamp(std::thread::hardware_concurrency(), 1U, unsigned{kMaxIndexThreads}));
+    std::optional<Progress> bar;
+    options->progress = [&bar](std::size_t done, std::size_t all) {
+        if (!bar)
+            bar.emplace("check", all);
+        bar->update(done);
+    };
     auto check = check_gallery(*snapshot, *faces, *options);
+    bar.reset();
     if (!check)
         return std::move(check).error();
     std::vector<std::int64_t> quarantined;
@@ -158,10 +175,10 @@ Result<int> run_check(const GalleryContext &context) {
             return std::move(done).error();
     }
     if (context.json()) {
-        print_line(to_json(context, *check, *options, quarantined)
+        print_line(to_json(context, *check, *options, snapshot->faces.size(), quarantined)
                        .dump(-1, ' ', false, Json::error_handler_t::replace));
     } else {
-        print_text(*check, *options);
+        print_text(*check, *options, snapshot->faces.size());
         if (context.arguments().has("quarantine"))
             print_line((context.dry_run ? "would have put " : "put ") +
                        std::to_string(quarantined.size()) +

@@ -3,6 +3,7 @@
 #include "core/cli/face_session.h"
 #include "core/cli/gallery_actions.h"
 #include "core/cli/output.h"
+#include "core/gallery/change_check.h"
 
 #include <nlohmann/json.hpp>
 
@@ -252,11 +253,10 @@ Result<int> run_remove(const GalleryContext &context) {
         changes.emplace_back(RemovePerson{name});
         removed.push_back(name);
     }
-    if (!context.dry_run) {
-        auto done = gallery->admin->apply(changes);
-        if (!done)
-            return std::move(done).error();
-    }
+    auto done =
+        context.dry_run ? gallery->admin->rehearse(changes) : gallery->admin->apply(changes);
+    if (!done)
+        return std::move(done).error();
     if (context.json())
         print_json(
             {{"gallery", context.shown()}, {"removed", removed}, {"dry_run", context.dry_run}});
@@ -306,6 +306,54 @@ Result<int> run_promote(const GalleryContext &context) {
                          {"made " + context.words[1] + " of " + context.words[0]});
 }
 
+/// Who of `strangers` the change would remove.
+std::vector<std::string> due_strangers(std::vector<Stranger> strangers,
+                                       const ExpireStrangers &change) {
+    std::stable_sort(
+        strangers.begin(), strangers.end(),
+        [](const Stranger &a, const Stranger &b) { return a.last_seen_ms > b.last_seen_ms; });
+    std::vector<std::string> due;
+    for (std::size_t i = 0; i < strangers.size(); ++i)
+        if (strangers[i].last_seen_ms < change.before_ms ||
+            i >= static_cast<std::size_t>(change.most))
+            due.push_back(strangers[i].id);
+    return due;
+}
+
+Result<int> run_expire(const GalleryContext &context) {
+    SPHERE_TRY(check_words(context, kExpireAction, 0, 0));
+    const Arguments &arguments = context.arguments();
+    if (!arguments.has("retention-days") && !arguments.has("cap"))
+        return fail(Errc::InvalidArgument,
+                    "gallery expire: say who is to go: --retention-days=N (who was not seen "
+                    "for N days), --cap=N (the longest unseen of more than N), or both");
+    ExpireStrangers change;
+    if (arguments.has("retention-days")) {
+        auto days = arguments.number("retention-days", 0, 0, 36500);
+        if (!days)
+            return std::move(days).error();
+        change.before_ms = unix_time_ms() - static_cast<std::int64_t>(*days * 24 * 3600 * 1000);
+    }
+    auto cap = arguments.number("cap", change.most, 0, change.most);
+    if (!cap)
+        return std::move(cap).error();
+    change.most = static_cast<int>(*cap);
+    auto gallery = open_gallery(context.location);
+    if (!gallery)
+        return std::move(gallery).error();
+    auto notes = gallery->admin->notes(0);
+    if (!notes)
+        return std::move(notes).error();
+    std::vector<std::string> said;
+    for (const std::string &id : due_strangers(std::move(notes->strangers), change))
+        said.push_back("removed " + id);
+    std::vector<GalleryChange>
+        changes; // without anybody to go, none: nobody need load it again
+    if (!said.empty())
+        changes.emplace_back(change);
+    return apply_and_say(context, *gallery->admin, "expire", changes, said);
+}
+
 } // namespace
 
 const GalleryAction kListAction = {"list", "[--strangers]", &run_list};
@@ -315,5 +363,6 @@ const GalleryAction kSetAction = {
 const GalleryAction kRemoveAction = {"remove", "NAME… | --face=N", &run_remove};
 const GalleryAction kRenameAction = {"rename", "OLD NEW [--merge]", &run_rename};
 const GalleryAction kPromoteAction = {"promote", "unknown-N NAME", &run_promote};
+const GalleryAction kExpireAction = {"expire", "[--retention-days=N] [--cap=N]", &run_expire};
 
 } // namespace sphere::cli

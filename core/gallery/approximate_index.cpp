@@ -37,6 +37,9 @@ class ApproximateIndex final : public Index, public SavedIndex {
     Result<HitLists> search_many(std::span<const float> queries, std::size_t count,
                                  std::size_t k) const override;
     std::size_t size() const override { return base_rows() + recent_.size(); }
+    Result<std::vector<float>> row(std::int64_t id) const override {
+        return in_base(id) ? base_->index.row(id) : recent_.row(id);
+    }
     Result<std::unique_ptr<Index>> fork() const override;
     void save(IndexSink &sink) const override;
     bool restore(IndexSource &source) override;

@@ -62,23 +62,58 @@ Result<void> EnrolmentAdvisor::add(const std::string &person_id, const std::stri
     return {};
 }
 
-std::vector<EnrolmentAdvisor::Misfit> EnrolmentAdvisor::misfits() const {
-    std::vector<Misfit> found;
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-        const Row &row = rows_[i];
-        if (!row.added)
+/// The largest group of a person's faces that hang together, each within the threshold of
+/// another; of equally large ones that which was there first. Places in `faces`.
+std::vector<std::size_t>
+EnrolmentAdvisor::main_group(const std::vector<std::size_t> &faces) const {
+    std::vector<std::size_t> largest;
+    std::vector<char> seen(faces.size(), 0);
+    for (std::size_t first = 0; first < faces.size(); ++first) {
+        if (seen[first] != 0)
             continue;
-        std::optional<float> nearest;
-        for (const std::size_t other : by_person_.at(row.person_id))
-            if (other != i) {
-                const float distance =
-                    metric_distance(metric_, row.embedding, rows_[other].embedding);
-                nearest = std::min(nearest.value_or(distance), distance);
-            }
-        if (nearest && *nearest > threshold_)
-            found.push_back({row.person_id, row.source, *nearest});
+        std::vector<std::size_t> group = {first};
+        seen[first] = 1;
+        for (std::size_t next = 0; next < group.size(); ++next)
+            for (std::size_t i = 0; i < faces.size(); ++i)
+                if (seen[i] == 0 && distance(faces[group[next]], faces[i]) <= threshold_) {
+                    seen[i] = 1;
+                    group.push_back(i);
+                }
+        if (group.size() > largest.size())
+            largest = std::move(group);
     }
-    return found;
+    return largest;
+}
+
+float EnrolmentAdvisor::distance(std::size_t a, std::size_t b) const {
+    return metric_distance(metric_, rows_[a].embedding, rows_[b].embedding);
+}
+
+std::vector<EnrolmentAdvisor::Misfit> EnrolmentAdvisor::misfits() const {
+    std::vector<std::pair<std::size_t, float>> found; // rows
+    for (const auto &[person, faces] : by_person_) {
+        if (std::none_of(faces.begin(), faces.end(),
+                         [this](std::size_t row) { return rows_[row].added; }))
+            continue;
+        const std::vector<std::size_t> main = main_group(faces);
+        std::vector<char> fits(faces.size(), 0);
+        for (const std::size_t place : main)
+            fits[place] = 1;
+        for (std::size_t i = 0; i < faces.size(); ++i) {
+            if (fits[i] != 0 || !rows_[faces[i]].added)
+                continue;
+            float nearest = distance(faces[i], faces[main.front()]);
+            for (const std::size_t place : main)
+                nearest = std::min(nearest, distance(faces[i], faces[place]));
+            found.emplace_back(faces[i], nearest);
+        }
+    }
+    std::sort(found.begin(), found.end()); // as they came
+    std::vector<Misfit> misfits;
+    misfits.reserve(found.size());
+    for (const auto &[row, nearest] : found)
+        misfits.push_back({rows_[row].person_id, rows_[row].source, nearest});
+    return misfits;
 }
 
 } // namespace sphere

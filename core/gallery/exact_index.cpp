@@ -96,6 +96,19 @@ Result<std::size_t> ExactIndex::remove(std::span<const std::int64_t> ids) {
     return removed;
 }
 
+Result<std::vector<float>> ExactIndex::row(std::int64_t id) const {
+    const auto place = places_.find(id, ids_);
+    if (!place)
+        return fail(Errc::NotFound, "index: there is no row ", id);
+    try {
+        AlignedVector<float> scratch(rows_.stride());
+        const float *values = rows_.exact(*place, scratch.data());
+        return std::vector<float>(values, values + dims_);
+    } catch (const std::bad_alloc &) {
+        return fail(Errc::Internal, "index: not enough memory for a row");
+    }
+}
+
 Result<std::unique_ptr<Index>> ExactIndex::fork() const {
     try {
         return std::unique_ptr<Index>(new ExactIndex(*this));

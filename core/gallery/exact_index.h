@@ -24,6 +24,7 @@ class ExactIndex final : public Index, public SavedIndex {
     Result<HitLists> search_many(std::span<const float> queries, std::size_t count,
                                  std::size_t k) const override;
     std::size_t size() const override { return ids_.size(); }
+    Result<std::vector<float>> row(std::int64_t id) const override;
     Result<std::unique_ptr<Index>> fork() const override;
     void save(IndexSink &sink) const override { save_without(sink, {}); }
     bool restore(IndexSource &source) override;

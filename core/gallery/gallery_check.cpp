@@ -2,12 +2,16 @@
 // Leaving faces out of a gallery, and looking at them from it.
 #include "core/gallery/gallery_check.h"
 
+#include "core/gallery/leave_one_out.h"
+
 #include <algorithm>
-#include <cmath>
+#include <span>
 #include <unordered_map>
 
 namespace sphere {
 namespace {
+
+constexpr std::size_t kAtOnce = 32; ///< faces a search
 
 /// A face as a probe against the others.
 struct Probe {
@@ -17,13 +21,18 @@ struct Probe {
     std::optional<Hit> second; ///< nearest of a third person
 };
 
+std::optional<float> distance_of(const std::optional<Hit> &hit) {
+    return hit ? std::optional(hit->distance) : std::nullopt;
+}
+
 class Checker {
   public:
     Checker(const GallerySnapshot &snapshot, const CheckOptions &options)
         : faces_(snapshot.faces), options_(options) {}
 
     Result<void> fill(int dims) {
-        auto index = make_index("exact", dims, options_.metric);
+        auto index = make_index(choose_index_kind("auto", faces_.size()), dims, options_.metric,
+                                {.threads = options_.threads});
         if (!index)
             return std::move(index).error();
         index_ = std::move(*index);
@@ -34,37 +43,17 @@ class Checker {
         }
         return {};
     }
-    Result<void> probe_all() {
-        const std::size_t most = static_cast<std::size_t>(std::max(1, options_.most_probes));
-        const std::size_t count = std::min(faces_.size(), most);
-        for (std::size_t i = 0; i < count; ++i) {
-            auto probe = look(i * faces_.size() / count);
-            if (!probe)
-                return std::move(probe).error();
-            probes_.push_back(*probe);
-        }
-        return {};
-    }
+    Result<void> probe_all();
     GalleryCheck judge() const;
     void find_faults(GalleryCheck &check) const;
 
   private:
-    Result<Probe> look(std::size_t face) const;
-    /// Named as somebody else if the own person were not there.
-    bool stranger_named(const Probe &probe, float threshold) const;
-    bool return_named(const Probe &probe, float threshold) const;
-    std::optional<float> suggest() const;
-    bool clear_margin(const std::optional<Hit> &first, const std::optional<Hit> &second) const {
-        return options_.margin <= 0 || !second ||
-               second->distance - first->distance >= options_.margin;
-    }
+    Result<void> look(std::span<const std::size_t> faces);
+    void find_own(Probe &probe) const;
+    /// False: two others are not among `hits`, and more may be.
+    bool find_others(const std::vector<Hit> &hits, std::size_t asked, Probe &probe) const;
     const std::string &person(const Hit &hit) const {
         return faces_[static_cast<std::size_t>(hit.id)].person_id;
-    }
-    std::size_t returning_named(float threshold) const {
-        return static_cast<std::size_t>(
-            std::count_if(probes_.begin(), probes_.end(),
-                          [&](const Probe &probe) { return return_named(probe, threshold); }));
     }
 
     const std::vector<EnrolledFace> &faces_;
@@ -74,87 +63,81 @@ class Checker {
     std::vector<Probe> probes_;
 };
 
-Result<Probe> Checker::look(std::size_t face) const {
-    Probe probe;
-    probe.face = face;
-    const std::string &self = faces_[face].person_id;
-    for (const std::size_t i : by_person_.at(self)) {
-        if (i == face)
+Result<void> Checker::probe_all() {
+    const std::size_t most = static_cast<std::size_t>(std::max(1, options_.most_probes));
+    const std::size_t count = std::min(faces_.size(), most);
+    std::vector<std::size_t> group;
+    for (std::size_t i = 0; i < count; ++i) {
+        group.push_back(i * faces_.size() / count);
+        if (group.size() < kAtOnce && i + 1 < count)
+            continue;
+        SPHERE_TRY(look(group));
+        group.clear();
+        if (options_.progress)
+            options_.progress(i + 1, count);
+    }
+    return {};
+}
+
+void Checker::find_own(Probe &probe) const {
+    for (const std::size_t i : by_person_.at(faces_[probe.face].person_id)) {
+        if (i == probe.face)
             continue;
         const float distance =
-            metric_distance(options_.metric, faces_[face].embedding, faces_[i].embedding);
+            metric_distance(options_.metric, faces_[probe.face].embedding, faces_[i].embedding);
         if (!probe.own || distance < probe.own->distance)
             probe.own = Hit{static_cast<std::int64_t>(i), distance};
     }
-    for (std::size_t k = 16;; k *= 4) {
-        auto hits = index_->search(faces_[face].embedding, k);
-        if (!hits)
-            return std::move(hits).error();
-        probe.other.reset();
-        probe.second.reset();
-        for (const Hit &hit : *hits) {
-            if (person(hit) == self)
-                continue;
-            if (!probe.other)
-                probe.other = hit;
-            else if (person(hit) != person(*probe.other)) {
-                probe.second = hit;
-                return probe;
-            }
-        }
-        if (hits->size() < k)
-            return probe;
-    }
 }
 
-bool Checker::stranger_named(const Probe &probe, float threshold) const {
-    return probe.other && probe.other->distance <= threshold &&
-           clear_margin(probe.other, probe.second);
-}
-
-bool Checker::return_named(const Probe &probe, float threshold) const {
-    return probe.own && probe.own->distance <= threshold &&
-           (!probe.other || (probe.own->distance < probe.other->distance &&
-                             clear_margin(probe.own, probe.other)));
-}
-
-std::optional<float> Checker::suggest() const {
-    std::vector<float> named; // at which threshold each stranger would be
-    std::size_t strangers = 0;
-    for (const Probe &probe : probes_) {
-        if (!probe.other)
+bool Checker::find_others(const std::vector<Hit> &hits, std::size_t asked, Probe &probe) const {
+    probe.other.reset();
+    for (const Hit &hit : hits) {
+        if (person(hit) == faces_[probe.face].person_id)
             continue;
-        ++strangers;
-        if (clear_margin(probe.other, probe.second))
-            named.push_back(probe.other->distance);
+        if (!probe.other)
+            probe.other = hit;
+        else if (person(hit) != person(*probe.other)) {
+            probe.second = hit;
+            return true;
+        }
     }
-    if (strangers == 0)
-        return std::nullopt;
-    std::sort(named.begin(), named.end());
-    const auto allowed = static_cast<std::size_t>(options_.target_far *
-                                                  static_cast<double>(strangers) * (1 + 1e-9));
-    if (allowed >= named.size()) // nobody more is ever named
-        return named.empty() ? options_.threshold : std::max(options_.threshold, named.back());
-    // Just below the first stranger too many. Too few of them to tell of a share that small
-    // give no reason to go above the threshold in use.
-    const float below = std::max(0.0F, std::nextafter(named[allowed], -1.0F));
-    return allowed == 0 ? std::min(below, options_.threshold) : below;
+    return hits.size() < asked;
+}
+
+/// Several at once: that costs a fraction of one by one.
+Result<void> Checker::look(std::span<const std::size_t> faces) {
+    constexpr std::size_t kFirst = 16;
+    std::vector<float> queries;
+    for (const std::size_t face : faces)
+        queries.insert(queries.end(), faces_[face].embedding.begin(),
+                       faces_[face].embedding.end());
+    const auto lists = index_->search_many(queries, faces.size(), kFirst);
+    if (!lists)
+        return lists.error();
+    for (std::size_t i = 0; i < faces.size(); ++i) {
+        Probe probe;
+        probe.face = faces[i];
+        find_own(probe);
+        bool done = find_others((*lists)[i], kFirst, probe);
+        for (std::size_t k = 4 * kFirst; !done; k *= 4) {
+            const auto hits = index_->search(faces_[probe.face].embedding, k);
+            if (!hits)
+                return hits.error();
+            done = find_others(*hits, k, probe);
+        }
+        probes_.push_back(probe);
+    }
+    return {};
 }
 
 GalleryCheck Checker::judge() const {
-    GalleryCheck check;
-    for (const Probe &probe : probes_) {
-        check.strangers += probe.other.has_value();
-        check.strangers_named += stranger_named(probe, options_.threshold);
-        check.returning += probe.own.has_value();
-    }
-    check.returning_named = returning_named(options_.threshold);
-    check.suggested_threshold = suggest();
-    if (check.suggested_threshold)
-        check.returning_named_suggested = returning_named(*check.suggested_threshold);
-    check.unsafe = static_cast<double>(check.strangers_named) >
-                   options_.target_far * static_cast<double>(check.strangers) * (1 + 1e-9);
-    return check;
+    std::vector<LeftOut> distances;
+    distances.reserve(probes_.size());
+    for (const Probe &probe : probes_)
+        distances.push_back(
+            {distance_of(probe.own), distance_of(probe.other), distance_of(probe.second)});
+    return judge_left_out(distances, options_);
 }
 
 void Checker::find_faults(GalleryCheck &check) const {

@@ -8,6 +8,7 @@
 #include "core/gallery/store.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,6 +24,9 @@ struct CheckOptions {
     float margin = 0;         ///< likewise; 0 = off
     double target_far = 0.01; ///< wanted share of strangers who are named
     int most_probes = 4000;   ///< of more faces, evenly chosen ones are tried
+    int threads = 1;          ///< of a search in a large gallery
+    /// Told of probes that are done, of so many.
+    std::function<void(std::size_t done, std::size_t all)> progress{};
 };
 
 enum class FindingKind : std::uint8_t {
@@ -46,6 +50,7 @@ struct Finding {
 /// What leaving one out shows. A face of which all of its person's faces are taken out of the
 /// gallery stands for a stranger; one that is taken out alone, for a person who comes by.
 struct GalleryCheck {
+    std::size_t probes = 0;          ///< faces that were left out
     std::size_t strangers = 0;       ///< tried
     std::size_t strangers_named = 0; ///< at the threshold and margin in use
     std::size_t returning = 0;       ///< tried: faces of people with two or more
@@ -91,16 +96,18 @@ class EnrolmentAdvisor {
     Result<void> add(const std::string &person_id, const std::string &source,
                      std::span<const float> embedding);
 
-    /// Of the faces that were added: those farther than the threshold from all others of their
-    /// person, where there are others. A folder with mixed people shows so.
+    /// Of the faces that were added: those that do not belong to most of their person's, each
+    /// of which is within the threshold of another. A folder with mixed people shows so.
     struct Misfit {
         std::string person_id;
         std::string source;
-        float distance = 0; ///< to the nearest other one
+        float distance = 0; ///< to the nearest of most
     };
     std::vector<Misfit> misfits() const;
 
   private:
+    std::vector<std::size_t> main_group(const std::vector<std::size_t> &faces) const;
+    float distance(std::size_t a, std::size_t b) const;
     struct Row {
         std::string person_id;
         std::string source;

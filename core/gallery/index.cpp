@@ -89,6 +89,10 @@ Result<std::vector<Hit>> Index::search(std::span<const float> query, std::size_t
     return std::move(lists->front());
 }
 
+Result<std::vector<float>> Index::row(std::int64_t) const {
+    return fail(Errc::Unsupported, "index: this kind does not keep its rows here");
+}
+
 std::string choose_index_kind(const std::string &kind, std::size_t rows) {
     if (kind != "auto")
         return kind;

@@ -49,6 +49,9 @@ class Index {
     virtual Result<HitLists> search_many(std::span<const float> queries, std::size_t count,
                                          std::size_t k) const = 0;
     virtual std::size_t size() const = 0;
+    /// The row of `id` as it is compared: of unit length for cosine, else as it was added.
+    /// Errors: NotFound, Unsupported (the rows are not here), Internal (memory).
+    virtual Result<std::vector<float>> row(std::int64_t id) const;
     /// An index of the same rows that can be changed while this one goes on being searched. It
     /// shares the rows' memory as far as possible.
     virtual Result<std::unique_ptr<Index>> fork() const = 0;

@@ -146,6 +146,10 @@ class PeopleAdmin {
     virtual Result<std::vector<std::int64_t>>
     apply(const std::vector<GalleryChange> &changes) = 0;
 
+    /// What apply() would return, by whatever reason it would fail; nothing is changed.
+    virtual Result<std::vector<std::int64_t>>
+    rehearse(const std::vector<GalleryChange> &changes) = 0;
+
     /// The faces of a person or a stranger, or of all people where `person_id` is empty.
     virtual Result<std::vector<FaceRecord>> list_faces(const std::string &person_id) = 0;
 

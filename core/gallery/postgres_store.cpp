@@ -120,6 +120,8 @@ class PgAdmin final : public PeopleAdmin {
     Result<void> attach() { return gallery_.attach(OpenMode::Existing); }
 
     Result<std::vector<std::int64_t>> apply(const std::vector<GalleryChange> &changes) override;
+    Result<std::vector<std::int64_t>>
+    rehearse(const std::vector<GalleryChange> &changes) override;
     Result<std::vector<FaceRecord>> list_faces(const std::string &person_id) override;
     Result<std::vector<std::uint8_t>> thumbnail(std::int64_t face_id) override;
     Result<GalleryNotes> notes(int newest_audit_entries) override;
@@ -146,6 +148,25 @@ Result<std::vector<std::int64_t>> PgAdmin::apply(const std::vector<GalleryChange
         }
         return numbers;
     });
+}
+
+Result<std::vector<std::int64_t>> PgAdmin::rehearse(const std::vector<GalleryChange> &changes) {
+    for (const GalleryChange &change : changes)
+        SPHERE_TRY(check_change(change));
+    std::vector<std::int64_t> numbers;
+    const auto done = gallery_.write([&](PgDb &db) -> Result<std::int64_t> {
+        numbers.clear();
+        for (const GalleryChange &change : changes) {
+            const auto number = pg_apply(db, change);
+            if (!number)
+                return number.error();
+            numbers.push_back(*number);
+        }
+        return fail(Errc::Internal, "rehearsed"); // so that nothing is committed
+    });
+    if (numbers.size() < changes.size())
+        return done.error();
+    return numbers;
 }
 
 Result<std::vector<FaceRecord>> PgAdmin::list_faces(const std::string &person_id) {

@@ -18,6 +18,8 @@ class SqliteAdmin final : public PeopleAdmin {
     Result<void> attach() { return gallery_.attach(OpenMode::Existing); }
 
     Result<std::vector<std::int64_t>> apply(const std::vector<GalleryChange> &changes) override;
+    Result<std::vector<std::int64_t>>
+    rehearse(const std::vector<GalleryChange> &changes) override;
     Result<std::vector<FaceRecord>> list_faces(const std::string &person_id) override {
         return gallery_.read([&](SqliteDb &db, SqliteStatements &s) {
             return read_gallery_faces(db, s, person_id);
@@ -70,6 +72,26 @@ SqliteAdmin::apply(const std::vector<GalleryChange> &changes) {
         !std::all_of(changes.begin(), changes.end(), records_sight));
     if (numbers && std::any_of(changes.begin(), changes.end(), removes))
         gallery_.erase_old_pages();
+    return numbers;
+}
+
+Result<std::vector<std::int64_t>>
+SqliteAdmin::rehearse(const std::vector<GalleryChange> &changes) {
+    for (const GalleryChange &change : changes)
+        SPHERE_TRY(check_change(change));
+    std::vector<std::int64_t> numbers;
+    const auto done =
+        gallery_.write([&](SqliteDb &db, SqliteStatements &s) -> Result<std::int64_t> {
+            for (const GalleryChange &change : changes) {
+                const auto number = apply_gallery_change(db, s, change);
+                if (!number)
+                    return number.error();
+                numbers.push_back(*number);
+            }
+            return fail(Errc::Internal, "rehearsed"); // so that nothing is committed
+        });
+    if (numbers.size() < changes.size())
+        return done.error();
     return numbers;
 }
 

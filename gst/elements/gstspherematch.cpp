@@ -72,24 +72,39 @@ static sphere::gst::MatchSettings settings_of(MatchState &state) {
     return state.settings;
 }
 
-// The gallery's strangers; nothing where they are not collected.
+// Who collects none has no say in how many are kept.
+static sphere::StrangerLimits keeper_limits(const MatchState &state) {
+    sphere::StrangerLimits limits = state.stranger_limits;
+    limits.most = sphere::ExpireStrangers{}.most;
+    return limits;
+}
+
+// The gallery's strangers: to collect them, or to see that they go in time.
 static Result<void> open_collector(GstSphereFilter *filter, MatchState &state) {
     sphere::StrangerCollector::Settings settings;
+    bool collect = false;
     {
         const std::lock_guard lock(state.mutex);
-        if (!state.collect_unknown)
+        collect = state.collect_unknown;
+        // The default is nobody's word: another pipeline may keep them for longer.
+        if (!collect && !state.retention_set)
             return {};
         settings.location = state.settings.gallery;
         settings.camera = state.stream;
-        settings.limits = state.stranger_limits;
+        settings.limits = collect ? state.stranger_limits : keeper_limits(state);
         settings.resolve = sphere::gst::match_resolver(state.settings);
     }
     if (settings.camera.empty())
         settings.camera = GST_OBJECT_NAME(filter);
     auto collector = StrangerCollector::open(std::move(settings));
+    if (!collector && !collect) { // nothing that the stream is for
+        GST_WARNING_OBJECT(filter, "unknown people do not go when their time is over: %s",
+                           collector.error().message.c_str());
+        return {};
+    }
     if (!collector)
         return std::move(collector).error();
-    state.collector = std::move(*collector);
+    (collect ? state.collector : state.keeper) = std::move(*collector);
     return {};
 }
 
@@ -118,6 +133,7 @@ static Result<void> gst_sphere_match_open(GstSphereFilter *filter) {
 static void gst_sphere_match_close(GstSphereFilter *filter) {
     MatchState &state = *STATE(filter);
     state.collector.reset();
+    state.keeper.reset();
     state.threshold_check.reset();
     state.session.close();
     const std::lock_guard lock(state.shots_mutex);
@@ -338,14 +354,19 @@ static void check_threshold(GstSphereFilter *filter, MatchState &state) {
     if (!found)
         return;
     const GalleryCheck &check = found->check;
+    filter->stats->set_gauge("check-faces", found->faces);
+    filter->stats->set_gauge("check-sampled", check.probes);
     filter->stats->set_gauge("check-strangers", check.strangers);
     filter->stats->set_gauge("check-strangers-named", check.strangers_named);
     filter->stats->set_gauge("threshold-unsafe", check.unsafe ? 1 : 0);
     const auto suggested = static_cast<double>(check.suggested_threshold.value_or(-1));
     filter->stats->set_measure("suggested-threshold", suggested);
     GST_INFO_OBJECT(
-        filter, "self-check: of %zu strangers %zu would be named; threshold %f, suggested %f",
-        check.strangers, check.strangers_named, found->threshold, suggested);
+        filter,
+        "self-check, %zu of %zu faces left out: of %zu strangers %zu would be named; "
+        "threshold %f, suggested %f",
+        check.probes, found->faces, check.strangers, check.strangers_named, found->threshold,
+        suggested);
     if (!check.unsafe)
         return;
     const std::string shown = sphere::gst::shown_gallery(gallery);
@@ -354,13 +375,16 @@ static void check_threshold(GstSphereFilter *filter, MatchState &state) {
         ("Threshold %.4f is unsafe for gallery %s: of %zu strangers %zu would be named.",
          static_cast<double>(found->threshold), shown.c_str(), check.strangers,
          check.strangers_named),
-        ("threshold=%.4f would name no more than %.0f %%; spherectl gallery check says more.",
-         suggested, found->target_far * 100),
+        ("threshold=%.4f would name no more than %.0f %%, as far as %zu of its %zu faces tell; "
+         "spherectl gallery check says more.",
+         suggested, found->target_far * 100, check.probes, found->faces),
         ("event", G_TYPE_STRING, "unsafe-threshold", "gallery", G_TYPE_STRING, shown.c_str(),
          "threshold", G_TYPE_DOUBLE, static_cast<gdouble>(found->threshold),
          "suggested-threshold", G_TYPE_DOUBLE, suggested, "strangers", G_TYPE_UINT64,
          static_cast<guint64>(check.strangers), "strangers-named", G_TYPE_UINT64,
-         static_cast<guint64>(check.strangers_named), nullptr));
+         static_cast<guint64>(check.strangers_named), "sampled", G_TYPE_UINT64,
+         static_cast<guint64>(check.probes), "faces", G_TYPE_UINT64,
+         static_cast<guint64>(found->faces), nullptr));
 }
 
 static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
@@ -372,6 +396,10 @@ static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
         state.collector->set_limits(state.stranger_limits);
         state.collector->set_resolve(sphere::gst::match_resolver(state.settings));
     }
+    if (settings_changed && state.keeper) {
+        const std::lock_guard lock(state.mutex);
+        state.keeper->set_limits(keeper_limits(state));
+    }
     const Matcher *before = &state.session.matcher();
     if (const Result<void> fresh = state.session.refresh(settings_of(state)); !fresh) {
         filter->stats->add_error();
@@ -379,10 +407,12 @@ static void refresh_gallery(GstSphereFilter *filter, MatchState &state) {
                            fresh.error().message.c_str());
     }
     tell_of_gallery(filter, state);
-    if (const auto error = state.collector ? state.collector->take_error() : std::nullopt) {
+    StrangerCollector *strangers = state.collector ? state.collector.get() : state.keeper.get();
+    if (const auto error = strangers ? strangers->take_error() : std::nullopt) {
         filter->stats->add_error();
         if (state.log_fault())
-            GST_WARNING_OBJECT(filter, "unknown people not collected: %s",
+            GST_WARNING_OBJECT(filter, "unknown people not %s: %s",
+                               state.collector ? "collected" : "removed in time",
                                error->message.c_str());
     }
     if (before != &state.session.matcher()) // other people, or another judgement of them

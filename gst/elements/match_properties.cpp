@@ -59,7 +59,7 @@ void install_stranger_properties(GObjectClass *klass) {
     install(PROP_UNKNOWN_RETENTION,
             g_param_spec_uint64("unknown-retention", "Retention of unknown people",
                                 "Unknown people are removed when not seen for this long, in "
-                                "ms (0 = never)",
+                                "ms (0 = never); set, also while none are collected",
                                 0, G_MAXINT64 / 2, static_cast<guint64>(limits.retention_ms),
                                 kPlaying));
     install(PROP_UNKNOWN_CAP,
@@ -131,6 +131,7 @@ void set_match_property(GObject *object, MatchState &state, guint id, const GVal
         case PROP_UNKNOWN_RETENTION:
             state.stranger_limits.retention_ms =
                 static_cast<std::int64_t>(g_value_get_uint64(value));
+            state.retention_set = true;
             break;
         case PROP_UNKNOWN_CAP:
             state.stranger_limits.most = static_cast<int>(g_value_get_uint(value));

@@ -36,6 +36,7 @@ struct MatchState {
     std::string unknown_label = "unknown";
     bool collect_unknown = false;
     StrangerLimits stranger_limits;
+    bool retention_set = false; ///< by whoever built the pipeline, not by default
     bool self_check = true;
     std::string stream;
     guint vote_window = kDefaultVoteWindow;
@@ -49,6 +50,9 @@ struct MatchState {
     // The streaming thread's.
     GallerySession session;
     std::unique_ptr<StrangerCollector> collector; ///< null: not asked for
+    /// Sees nobody, and removes strangers whose time is over; null where that is not asked for
+    /// or the collector does it.
+    std::unique_ptr<StrangerCollector> keeper;
     ThresholdCheck threshold_check;
     Presence presence;
     std::map<std::int64_t, MatchedTrack> tracks;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "gst/elements/threshold_check.h"
 
+#include "core/gallery/gallery_sample_check.h"
 #include "core/gallery/store.h"
 
 #include <system_error>
@@ -8,30 +9,42 @@
 namespace sphere::gst {
 namespace {
 
-constexpr std::size_t kMostFaces = 20'000; ///< of 512 values: 40 MB, for as long as it takes
+/// So many are read from the gallery again: of 512 values 40 MB, for as long as it takes. Of
+/// more faces a sample is taken from the index in use, which needs no memory.
+constexpr std::size_t kMostFacesRead = 20'000;
 constexpr int kProbes = 500;
+constexpr std::chrono::seconds kMostTime{10};
 constexpr double kTargetFar = 0.01;
 /// Somebody may be enrolling a folder, face by face.
 constexpr std::chrono::seconds kPause{5};
 
-Result<ThresholdCheck::Outcome> look(const std::string &location, const MatchOptions &in_use) {
-    auto store = open_store(location, OpenMode::Existing);
-    if (!store)
-        return std::move(store).error();
-    const auto snapshot = (*store)->load();
-    if (!snapshot)
-        return snapshot.error();
+Result<ThresholdCheck::Outcome> look(const std::string &location, const MatchedGallery &gallery,
+                                     const MatchOptions &in_use,
+                                     const std::atomic<bool> &stop) {
     CheckOptions options;
     options.metric = in_use.metric;
     options.threshold = in_use.threshold;
     options.margin = in_use.margin;
     options.target_far = kTargetFar;
     options.most_probes = kProbes;
+    if (const std::size_t faces = gallery.snapshot().faces.size(); faces > kMostFacesRead) {
+        auto check = check_sample(gallery, options, kMostTime, stop);
+        if (!check)
+            return std::move(check).error();
+        return ThresholdCheck::Outcome{gallery.snapshot().version, faces, in_use.threshold,
+                                       kTargetFar, std::move(*check)};
+    }
+    auto store = open_store(location, OpenMode::Existing);
+    if (!store)
+        return std::move(store).error();
+    const auto snapshot = (*store)->load();
+    if (!snapshot)
+        return snapshot.error();
     auto check = check_gallery(*snapshot, {}, options);
     if (!check)
         return std::move(check).error();
-    return ThresholdCheck::Outcome{snapshot->version, in_use.threshold, kTargetFar,
-                                   std::move(*check)};
+    return ThresholdCheck::Outcome{snapshot->version, snapshot->faces.size(), in_use.threshold,
+                                   kTargetFar, std::move(*check)};
 }
 
 } // namespace
@@ -51,15 +64,15 @@ std::optional<ThresholdCheck::Outcome> ThresholdCheck::poll(const Matcher &match
                      options.margin};
     const std::size_t faces = matcher.snapshot().faces.size();
     const auto now = std::chrono::steady_clock::now();
-    if (worker_.joinable() || checked_ == key || faces == 0 || faces > kMostFaces ||
-        options.gallery().in_store() || now < next_)
+    if (worker_.joinable() || checked_ == key || faces == 0 || options.gallery().in_store() ||
+        now < next_)
         return outcome;
     checked_ = key;
     next_ = now + kPause;
     try {
-        worker_ = std::thread([this, location, options] {
+        worker_ = std::thread([this, location, options, gallery = matcher.gallery()] {
             try {
-                found_.emplace(look(location, options));
+                found_.emplace(look(location, *gallery, options, stop_));
             } catch (const std::exception &error) {
                 found_.emplace(fail(Errc::Internal, "gallery check: ", error.what()));
             }
@@ -71,8 +84,10 @@ std::optional<ThresholdCheck::Outcome> ThresholdCheck::poll(const Matcher &match
 }
 
 void ThresholdCheck::reset() {
+    stop_ = true;
     if (worker_.joinable())
         worker_.join();
+    stop_ = false;
     ready_ = false;
     found_.reset();
     checked_.reset();

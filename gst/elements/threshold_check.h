@@ -18,6 +18,7 @@ class ThresholdCheck {
   public:
     struct Outcome {
         std::int64_t version = 0; ///< of the gallery
+        std::size_t faces = 0;    ///< in it; GalleryCheck::probes of them were tried
         float threshold = 0;      ///< that was in use
         double target_far = 0;
         GalleryCheck check;
@@ -29,10 +30,11 @@ class ThresholdCheck {
     ThresholdCheck &operator=(const ThresholdCheck &) = delete;
 
     /// Once a buffer: starts a check where the gallery or the decision's options are others
-    /// than those checked last, and returns what one found, once each. Galleries of more than
-    /// 20,000 faces, and those that a server searches, are left to `spherectl gallery check`.
+    /// than those checked last, and returns what one found, once each. Of many faces a sample
+    /// is tried, for ten seconds at most, by the index that serves. Galleries that a server
+    /// searches are left to `spherectl gallery check`.
     std::optional<Outcome> poll(const Matcher &matcher, const std::string &location);
-    /// Waits for the check that runs and forgets all.
+    /// Ends the check that runs and forgets all.
     void reset();
 
   private:
@@ -47,6 +49,7 @@ class ThresholdCheck {
     std::chrono::steady_clock::time_point next_{};
     std::thread worker_;
     std::atomic<bool> ready_{false};
+    std::atomic<bool> stop_{false};
     std::optional<Result<Outcome>> found_; ///< the worker's, until ready_
 };
 

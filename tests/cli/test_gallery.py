@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """spherectl gallery: each action, what it prints, what it leaves in the files."""
+import contextlib
 import glob
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import sqlite3
 import struct
 import tempfile
+import time
 import unittest
 
 from cli_support import FAKE, run, run_json, write_picture
@@ -86,6 +88,13 @@ class Gallery(unittest.TestCase):
             document = self.act(*arguments, "--dry-run")
             self.assertTrue(document["dry_run"], arguments)
         self.assertEqual(self.act("stats")["version"], before)
+
+    def test_dry_run_fails_where_the_run_would(self):
+        for action in (("set", "nobody", "--label=x"), ("rename", "nobody", "eve"), ("rename", "ada", "bob"),
+                       ("promote", "unknown-1", "eve"), ("quarantine", "99"), ("negative", "--remove=9"),
+                       ("remove", "nobody")):
+            self.refused(*action, "--dry-run", says=next(w for w in action[1:] if w != "ada").split("=")[-1])
+        self.assertEqual(sorted(self.people()), ["ada", "bob"])
 
     def test_rename_and_merge(self):
         self.act("rename", "ada", "eve")
@@ -249,6 +258,32 @@ class Gallery(unittest.TestCase):
     def test_strangers(self):
         self.assertEqual(self.act("list", "--strangers")["strangers"], [])
         self.refused("promote", "unknown-1", "eve", says="unknown-1")
+
+    def test_strangers_expire(self):
+        """As a pipeline would have kept them: bob's faces as those of three strangers."""
+        self.enrol("eve", "cyd")
+        self.enrol("fay", "dan")
+        now_ms, day_ms = int(time.time() * 1000), 24 * 3600 * 1000
+        with contextlib.closing(sqlite3.connect(self.gallery)) as db, db:
+            for number, (person, days) in enumerate((("bob", 1), ("eve", 40), ("fay", 5)), 1):
+                key = db.execute("SELECT person FROM people WHERE id = ?", (person,)).fetchone()[0]
+                db.execute("UPDATE people SET id = ?, label = ?, stranger = ? WHERE person = ?",
+                           (f"unknown-{number}", f"unknown-{number}", number, key))
+                db.execute("INSERT INTO visits (person, camera, first_seen, last_seen) VALUES (?, 'door', 0, ?)",
+                           (key, now_ms - days * day_ms))
+        eve = fake_vector(self.gallery, 3)
+        self.assertIn(eve, self.bytes_of_all_files())
+        self.refused("expire", says="--retention-days")
+        self.assertEqual(self.act("expire", "--retention-days=50")["done"], [])
+        dry = self.act("expire", "--retention-days=30", "--dry-run")
+        self.assertEqual((dry["done"], dry["dry_run"]), (["removed unknown-2"], True))
+        self.assertEqual(len(self.act("list", "--strangers")["strangers"]), 3)
+        self.assertEqual(self.act("expire", "--retention-days=30")["done"], ["removed unknown-2"])
+        self.assertNotIn(eve, self.bytes_of_all_files())
+        self.assertEqual(self.act("expire", "--cap=1")["done"], ["removed unknown-3"])
+        self.assertEqual([s["id"] for s in self.act("list", "--strangers")["strangers"]], ["unknown-1"])
+        self.assertEqual(list(self.people()), ["ada"])
+        self.assertEqual(self.act("expire", "--retention-days=0")["done"], ["removed unknown-1"])
 
     def test_bad_use(self):
         self.refused(says="actions")

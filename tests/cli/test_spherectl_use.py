@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import pty
 import re
 import shlex
 import sqlite3
@@ -154,6 +155,25 @@ class Use(unittest.TestCase):
     def test_no_progress_bar_in_a_file(self):
         done = self.detect(*[self.picture] * 500)
         self.assertEqual(done.stderr, "")
+
+    def test_a_progress_bar_on_a_terminal(self):
+        large = self.path("large.ppm")
+        with open(large, "wb") as file:
+            file.write(b"P6 4000 3000 255\n" + bytes(range(256)) * (4000 * 3000 * 3 // 256))
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(["spherectl", "detect", "--detector", "fake-detect", *[large] * 60],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+            os.close(theirs)
+            shown = b""
+            try:
+                while chunk := os.read(ours, 65536):
+                    shown += chunk
+            except OSError:  # the other side is closed
+                pass
+        os.close(ours)
+        self.assertEqual(process.returncode, 0, shown)
+        self.assertRegex(shown, rb"\r\x1b\[Kdetect \[#*\.+\] [0-9]+ of 60")
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-80:])  # and it is gone at the end
 
     # Pictures
 

@@ -199,6 +199,26 @@ TEST_P(IndexConformance, RemovesAndTakesIdsAgain) {
     }
 }
 
+TEST_P(IndexConformance, GivesBackTheRowsThatItKeeps) {
+    const auto index = make_case(GetParam(), 3);
+    const std::vector<float> rows = {3, 0, 4, 0, -2, 0};
+    ASSERT_TRUE(index->add(std::vector<std::int64_t>{7, 9}, rows).ok());
+    const auto row = index->row(7);
+    if (!row.ok() && row.error().code == Errc::Unsupported)
+        GTEST_SKIP() << row.error().message;
+    ASSERT_TRUE(row.ok()) << row.error().message;
+    const bool cosine = GetParam().metric == Metric::Cosine;
+    const std::vector<float> wanted =
+        cosine ? std::vector<float>{0.6F, 0, 0.8F} : std::vector<float>{3, 0, 4};
+    ASSERT_EQ(row->size(), 3u);
+    for (std::size_t d = 0; d < 3; ++d)
+        EXPECT_FLOAT_EQ((*row)[d], wanted[d]);
+    EXPECT_EQ(index->row(8).error().code, Errc::NotFound);
+    ASSERT_TRUE(index->remove(std::vector<std::int64_t>{7}).ok());
+    EXPECT_EQ(index->row(7).error().code, Errc::NotFound);
+    EXPECT_FLOAT_EQ(index->row(9).value()[1], cosine ? -1 : -2);
+}
+
 TEST_P(IndexConformance, ZeroVectorsAreOrthogonalToAll) {
     const auto index = make(2);
     ASSERT_TRUE(index->add(Ids{1, 2}, Floats{0, 0, 3, 4}).ok());

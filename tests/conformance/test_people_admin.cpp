@@ -37,6 +37,11 @@ class AdminConformance : public ::testing::TestWithParam<PlaceCase> {
         const auto before = store_->version();
         const auto numbers = admin_->apply(changes);
         EXPECT_FALSE(numbers.ok());
+        const auto rehearsed = admin_->rehearse(changes);
+        EXPECT_FALSE(rehearsed.ok());
+        if (!numbers && !rehearsed) {
+            EXPECT_EQ(rehearsed.error().message, numbers.error().message);
+        }
         EXPECT_EQ(*store_->version(), *before);
         return numbers ? Errc::Internal : numbers.error().code;
     }
@@ -251,6 +256,18 @@ TEST_P(AdminConformance, StrangersArePromoted) {
     EXPECT_EQ(refusal({PromoteStranger{"unknown-2", "eve"}}), Errc::NotFound);
     EXPECT_EQ(refusal({PromoteStranger{"ana", "eve"}}), Errc::InvalidArgument);
     EXPECT_EQ(apply({sight("", 3000, "door")}), (std::vector<std::int64_t>{3})); // not 1 again
+}
+
+TEST_P(AdminConformance, ARehearsalSaysWhatWouldBeAndChangesNothing) {
+    const auto before = *store_->version();
+    const auto numbers = admin_->rehearse(
+        {RenamePerson{"ana", "eve"}, RemovePerson{"eve"}, QuarantineFaces{{faces_[2]}, true}});
+    ASSERT_TRUE(numbers.ok()) << numbers.error().message;
+    EXPECT_EQ(*numbers, (std::vector<std::int64_t>{1, 1, 1}));
+    EXPECT_TRUE(admin_->rehearse({})->empty());
+    EXPECT_EQ(*store_->version(), before);
+    EXPECT_EQ(store_->load()->faces.size(), 3u);
+    EXPECT_EQ(store_->list_people()->front().id, "ana");
 }
 
 TEST_P(AdminConformance, StrangersExpire) {

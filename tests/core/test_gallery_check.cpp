@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Leave-one-out on galleries whose answers can be counted by hand, and advice at enrolment.
 #include "core/gallery/gallery_check.h"
+#include "core/gallery/gallery_sample_check.h"
 #include "tests/support/gallery_testing.h"
 
 #include <algorithm>
@@ -153,6 +154,81 @@ TEST(GalleryCheck, OfManyFacesSomeAreTried) {
     EXPECT_EQ(check(snapshot, some).strangers, 50u);
 }
 
+/// Pairs that are near, and by chance some people who are, too.
+GallerySnapshot pairs_of_faces(int people) {
+    std::mt19937 random(3);
+    GallerySnapshot snapshot;
+    snapshot.stamp = test_stamp(8);
+    for (int i = 0; i < 2 * people; ++i) {
+        auto values = random_values(random, 8);
+        if (i % 2 == 1)
+            for (std::size_t d = 0; d < 8; ++d)
+                values[d] = snapshot.faces.back().embedding[d] + values[d] / 4;
+        snapshot.faces.push_back({2 * i + 1, "p" + std::to_string(i / 2), "", values});
+    }
+    return snapshot;
+}
+
+TEST(SampleCheck, OfAllFacesSaysWhatTheWholeCheckSays) {
+    const GallerySnapshot snapshot = pairs_of_faces(200);
+    CheckOptions all = options(30, 0.01, 3);
+    const GalleryCheck whole = check(snapshot, all);
+    ASSERT_GT(whole.strangers_named, 10u);
+    ASSERT_GT(whole.returning_named, 10u);
+    ASSERT_LT(whole.returning_named, whole.returning);
+    const std::atomic<bool> stop{false};
+    for (const char *kind : {"exact", "exact-int8"}) {
+        GalleryOptions in_use;
+        in_use.index = kind;
+        const auto gallery = MatchedGallery::build(snapshot, in_use);
+        ASSERT_TRUE(gallery.ok()) << gallery.error().message;
+        const auto sample = check_sample(**gallery, all, std::chrono::minutes(1), stop);
+        ASSERT_TRUE(sample.ok()) << sample.error().message;
+        EXPECT_EQ(sample->probes, 400u);
+        EXPECT_EQ(sample->strangers, whole.strangers);
+        EXPECT_EQ(sample->strangers_named, whole.strangers_named);
+        EXPECT_EQ(sample->returning, whole.returning);
+        EXPECT_EQ(sample->returning_named, whole.returning_named);
+        EXPECT_EQ(sample->unsafe, whole.unsafe);
+        ASSERT_TRUE(sample->suggested_threshold.has_value());
+        EXPECT_NEAR(*sample->suggested_threshold, *whole.suggested_threshold, 1e-5);
+        EXPECT_EQ(sample->returning_named_suggested, whole.returning_named_suggested);
+    }
+}
+
+TEST(SampleCheck, TriesSomeAndEndsInTime) {
+    const auto gallery = MatchedGallery::build(pairs_of_faces(2000), {});
+    ASSERT_TRUE(gallery.ok());
+    CheckOptions some = options(20);
+    some.most_probes = 100;
+    std::atomic<bool> stop{false};
+    const auto sample = check_sample(**gallery, some, std::chrono::minutes(1), stop);
+    EXPECT_EQ(sample.value().probes, 100u);
+    EXPECT_EQ(sample.value().returning, 100u);
+    const auto hurried = check_sample(**gallery, some, std::chrono::minutes(0), stop);
+    EXPECT_EQ(hurried.value().probes, 32u) << "one search, then the time is over";
+    stop = true;
+    EXPECT_EQ(check_sample(**gallery, some, std::chrono::minutes(1), stop).value().probes, 0u);
+    EXPECT_EQ(check_sample(*MatchedGallery::build({}, {}).value(), some,
+                           std::chrono::minutes(1), std::atomic<bool>{false})
+                  .value()
+                  .probes,
+              0u);
+}
+
+TEST(SampleCheck, LeavesPeopleOutWhereTheirMeansAreCompared) {
+    GalleryOptions means;
+    means.compare = PersonTemplate::Mean;
+    const auto gallery = MatchedGallery::build(pairs_of_faces(50), means);
+    ASSERT_TRUE(gallery.ok());
+    const std::atomic<bool> stop{false};
+    const auto sample =
+        check_sample(**gallery, options(20), std::chrono::minutes(1), stop).value();
+    EXPECT_EQ(sample.probes, 50u);
+    EXPECT_EQ(sample.strangers, 50u);
+    EXPECT_EQ(sample.returning, 0u);
+}
+
 TEST(EnrolmentAdvisor, SamePictureLookAlikesAndMisfits) {
     auto advisor = EnrolmentAdvisor::make(gallery({{"a", 0}, {"b", 90}}), 2, Metric::Cosine,
                                           distance_of(20));
@@ -179,6 +255,20 @@ TEST(EnrolmentAdvisor, SamePictureLookAlikesAndMisfits) {
     EXPECT_EQ(misfits[0].source, "3.jpg");
     EXPECT_EQ(misfits[1].source, "4.jpg");
     EXPECT_NEAR(misfits[1].distance, distance_of(50), 1e-5);
+}
+
+TEST(EnrolmentAdvisor, AFolderOfTwoPeople) {
+    auto advisor = EnrolmentAdvisor::make(gallery({}), 2, Metric::Cosine, distance_of(20));
+    ASSERT_TRUE(advisor.ok());
+    // Each resembles another one: three of somebody, in a chain, and two of somebody else.
+    int picture = 0;
+    for (const float degrees : {100.0F, 0.0F, 15.0F, 110.0F, 30.0F})
+        ASSERT_TRUE(advisor->add("a", std::to_string(picture++) + ".jpg", at(degrees)).ok());
+    const auto misfits = advisor->misfits();
+    ASSERT_EQ(misfits.size(), 2u);
+    EXPECT_EQ(misfits[0].source, "0.jpg");
+    EXPECT_EQ(misfits[1].source, "3.jpg");
+    EXPECT_NEAR(misfits[0].distance, distance_of(70), 1e-5);
 }
 
 } // namespace

@@ -160,6 +160,30 @@ TEST(Strangers, GoAfterTheirTimeAndLeaveNoTrace) {
     gst_object_unref(match);
 }
 
+TEST(Strangers, GoAfterTheirTimeWhereNobodyCollectsAnyMore) {
+    const Setting setting;
+    {
+        MatchElement element(setting.gallery, kCollect);
+        EXPECT_TRUE(soon([&] { return see(element).stranger == "unknown-1"; }));
+    }
+    {
+        // By default nobody is removed: another pipeline may keep them for longer.
+        MatchElement element(setting.gallery);
+        for (int i = 0; i < 20; ++i) {
+            EXPECT_EQ(see(element).stranger, "");
+            g_usleep(5000);
+        }
+    }
+    ASSERT_EQ(setting.strangers().size(), 1U);
+    EXPECT_TRUE(holds_embedding(setting.dir, setting.probe.values)) << "the control";
+    MatchElement element(setting.gallery, "unknown-retention=1");
+    EXPECT_TRUE(soon([&] {
+        (void)see(element);
+        return setting.strangers().empty();
+    }));
+    EXPECT_TRUE(soon([&] { return !holds_embedding(setting.dir, setting.probe.values); }));
+}
+
 /// What the gallery knows beyond faces decides in the running element, too.
 TEST(Decisions, OwnThresholdsNegativesAndFacesToIgnore) {
     const Setting setting;
