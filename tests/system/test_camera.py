@@ -4,7 +4,8 @@
 cameras that come and go.
 
 SPHERE_RTSP_RESTARTS, SPHERE_RTSP_FROZEN_S: how often the server is killed (3), how long it is frozen
-(5). SPHERE_RTSP_REPORT: a CSV file that the times of recovery are added to.
+(5), how often a camera comes and goes: SPHERE_CAMERA_CYCLES (6). SPHERE_RTSP_REPORT: a CSV file that
+times of recovery and memory are added to.
 """
 
 import json
@@ -27,6 +28,7 @@ SERVER = os.path.join(support.ROOT, "tests", "support", "rtsp_server.py")
 PROGRAM = os.path.join(support.BUILD, "pipelines", "camera", "sphere-camera")
 RESTARTS = int(os.environ.get("SPHERE_RTSP_RESTARTS", "3"))
 FROZEN_S = float(os.environ.get("SPHERE_RTSP_FROZEN_S", "5"))
+CYCLES = int(os.environ.get("SPHERE_CAMERA_CYCLES", "6"))
 REPORT = os.environ.get("SPHERE_RTSP_REPORT")
 # Waits for what must happen, on machines that are busy with other things as well.
 PATIENCE_S = 60 * float(os.environ.get("SPHERE_TIMEOUT_MULTIPLIER", "1"))
@@ -34,11 +36,19 @@ PATIENCE_S = 60 * float(os.environ.get("SPHERE_TIMEOUT_MULTIPLIER", "1"))
 FAKE = {"detect-model": "fake-detect", "embed-model": "fake-embed"}
 
 
-def report(what, number, seconds):
-    print(f"{what} {number}: {seconds:.2f} s", flush=True)
+def report(what, number, value):
+    print(f"{what} {number}: {value:.2f}", flush=True)
     if REPORT:
         with open(REPORT, "a", encoding="utf-8") as lines:
-            lines.write(f"{what},{number},{seconds:.3f}\n")
+            lines.write(f"{what},{number},{value:.3f}\n")
+
+
+def slope(values):
+    """Of the line that fits the values, a step."""
+    n = len(values)
+    mean_x, mean_y = (n - 1) / 2, sum(values) / n
+    return (sum((x - mean_x) * (y - mean_y) for x, y in enumerate(values))
+            / sum((x - mean_x) ** 2 for x in range(n)))
 
 
 class Lines:
@@ -196,7 +206,7 @@ class RunTest(CameraTest):
             self.wait_for_frames("hall", hall + 10)
             server = self.server(port=server.port)
             recovered_s = self.log.wait("camera door: playing") - server.ready_at
-            report("server killed", number, recovered_s)
+            report("server killed: recovered after s", number, recovered_s)
             self.assertLess(recovered_s, 5)
         self.stop()
         self.assertNotIn("camera hall: waiting", "\n".join(self.log.all))
@@ -214,7 +224,7 @@ class RunTest(CameraTest):
             server.process.send_signal(signal.SIGCONT)
         back_at = time.monotonic()
         recovered_s = self.log.wait("camera door: playing") - back_at
-        report("server frozen", 1, recovered_s)
+        report("server frozen: recovered after s", 1, recovered_s)
         self.assertLess(recovered_s, 5)
         self.stop()
 
@@ -260,6 +270,34 @@ class RunTest(CameraTest):
         self.stop()
         self.assertEqual(sum("camera one: playing" in line for line in self.log.all), 1,
                          "a camera that did not change is not touched")
+
+    def test_cycles(self):
+        """A camera that comes and goes many times leaves no memory and no file descriptor behind."""
+        server = self.server()
+        door, hall = {"name": "door", "uri": server.uri}, {"name": "hall", "uri": "test:ball"}
+        self.write(hall)
+        self.start()
+        self.log.wait("camera hall: playing")
+        process = f"/proc/{self.program.pid}"
+        resident_kib, descriptors = [], []
+        for number in range(1, CYCLES + 1):
+            self.write(hall, door)
+            self.log.wait("camera door: playing")
+            self.write(hall)
+            self.log.wait("camera door: stopped")
+            with open(f"{process}/status", encoding="utf-8") as status:
+                resident_kib.append(int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]))
+            descriptors.append(len(os.listdir(f"{process}/fd")))
+            if REPORT:
+                report("cycle: resident KiB", number, resident_kib[-1])
+                report("cycle: descriptors", number, descriptors[-1])
+        self.stop()
+        settled = CYCLES // 2  # the allocator has taken by then what it keeps
+        self.assertLessEqual(descriptors[-1], max(descriptors[:settled + 1]), descriptors)
+        if CYCLES >= 50:
+            grows_kib = slope(resident_kib[settled:])
+            report("cycles: KiB a cycle", CYCLES, grows_kib)
+            self.assertLess(grows_kib, 20, resident_kib)
 
     def test_service_is_told(self):
         address = self.path("notify")
