@@ -69,7 +69,12 @@ export function strangersView(state) {
   }
 
   function show() {
-    keyed(grid, strangers, (each) => `${each.gallery} ${each.id} ${each.picture}`, card, (element, each) => {
+    keyed(grid, strangers, (each) => `${each.gallery} ${each.id}`, card, (element, each) => {
+      // A better picture takes the place of the old; what is being typed stays.
+      if (element.dataset.picture !== String(each.picture)) {
+        element.dataset.picture = String(each.picture);
+        element.firstElementChild.replaceWith(facePicture(faceUrl(each.gallery, each.picture), "?", true));
+      }
       element.querySelector(".small").textContent = `${count(each.visits, "visit", "visits")} · ${count(each.faces, "face", "faces")}`;
       element.querySelector(".seen").replaceChildren("last seen ", timeElement(each.last_seen_ms));
       element.querySelector(".seen").className = "seen soft small";
