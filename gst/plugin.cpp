@@ -42,6 +42,7 @@ static gboolean plugin_init(GstPlugin *plugin) {
     ok &= GST_ELEMENT_REGISTER(sphereredact, plugin);
     ok &= GST_ELEMENT_REGISTER(spherepublish, plugin);
     ok &= GST_ELEMENT_REGISTER(spherebin, plugin);
+    ok &= GST_ELEMENT_REGISTER(spheresidecar, plugin);
     return ok;
 }
 

@@ -35,6 +35,8 @@ constexpr Decoder kDecoders[] = {
     {"fake", &make_fake_detector},
 };
 
+} // namespace
+
 Result<std::shared_ptr<LandmarkFinder>> make_landmark_finder(const ModelStore &store,
                                                              const std::string &name,
                                                              const EngineOptions &options) {
@@ -51,8 +53,6 @@ Result<std::shared_ptr<LandmarkFinder>> make_landmark_finder(const ModelStore &s
                     "'; this build has points68 and dlib-points68.");
     return make_points68(*model, options);
 }
-
-} // namespace
 
 Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store,
                                                 const std::string &model,

@@ -23,6 +23,11 @@ Result<std::shared_ptr<LandmarkFinder>> make_points68(const ResolvedModel &model
 Result<std::shared_ptr<LandmarkFinder>> make_dlib_points68(const ResolvedModel &model,
                                                            const EngineOptions &options);
 
+/// The landmark model of that name or path; null for "" and "none".
+Result<std::shared_ptr<LandmarkFinder>> make_landmark_finder(const ModelStore &store,
+                                                             const std::string &name,
+                                                             const EngineOptions &options);
+
 using DetectorFactory = Result<std::shared_ptr<Detector>> (*)(
     const ResolvedModel &, const EngineOptions &, const std::shared_ptr<LandmarkFinder> &);
 

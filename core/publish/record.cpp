@@ -107,6 +107,8 @@ void write_embedding(JsonWriter &json, const std::optional<Embedding> &embedding
     for (const float value : embedding->values)
         json.number(value);
     json.end_array();
+    if (embedding->stamp) // what it may be compared with
+        json.key("stamp").string(embedding->stamp->to_string());
     json.end_object();
 }
 

@@ -208,6 +208,18 @@ GstSphereFace *new_meta_face(const Face &face) {
     return target;
 }
 
+std::vector<Face> faces_of_others(GstSphereFaceMeta *meta, GstBuffer *buffer,
+                                  const std::string &type) {
+    gst_sphere_face_meta_clear(meta);
+    const guint n = gst_sphere_face_meta_import_faces(meta, buffer, type.c_str());
+    std::vector<Face> faces;
+    faces.reserve(n);
+    for (guint i = 0; i < n; ++i)
+        faces.push_back(face_from_meta(gst_sphere_face_meta_peek_face(meta, i), kGeometry));
+    gst_sphere_face_meta_clear(meta);
+    return faces;
+}
+
 void set_aligned(GstSphereFace *target, const Face &face) {
     if (face.quality) {
         const Quality &q = *face.quality;

@@ -24,6 +24,11 @@ Face face_from_meta(const GstSphereFace *source, unsigned parts);
 /// A new face with the geometry of `face` (what a detector knows). Caller frees.
 GstSphereFace *new_meta_face(const Face &face);
 
+/// The faces that others' metas of `buffer` hold (gst_sphere_face_meta_import_faces); those of
+/// `meta` are forgotten.
+std::vector<Face> faces_of_others(GstSphereFaceMeta *meta, GstBuffer *buffer,
+                                  const std::string &type);
+
 /// Sets crop, quality and reason (what an aligner knows).
 void set_aligned(GstSphereFace *target, const Face &face);
 

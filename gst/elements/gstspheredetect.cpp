@@ -4,7 +4,9 @@
  * @title: spheredetect
  *
  * Finds faces and attaches a #GstSphereFaceMeta with boxes, scores and, where the model gives
- * them, five landmarks. Pixels are read where they are and never changed.
+ * them, five landmarks. Pixels are read where they are and never changed. With from-meta=face
+ * it takes the faces that another element found, from its region-of-interest or analytics
+ * metas.
  *
  * |[
  * gst-launch-1.0 filesrc location=people.mp4 ! decodebin ! spheredetect ! fakesink
@@ -12,6 +14,7 @@
  */
 #include "core/face/areas.h"
 #include "core/face/detector.h"
+#include "core/face/face_completer.h"
 #include "gst/base/face_convert.h"
 #include "gst/base/frame.h"
 #include "gst/base/live.h"
@@ -41,6 +44,7 @@ enum {
     PROP_INFERENCE_INTERVAL,
     PROP_REGION,
     PROP_TILE,
+    PROP_FROM_META,
 };
 
 namespace {
@@ -51,6 +55,7 @@ struct DetectState {
     ModelProperties model;
     std::mutex mutex; ///< guards what follows up to the blank line
     std::string landmark_model;
+    std::string from_meta; ///< type of others' regions; empty = a model of ours detects
     DetectOptions options;
     std::string input_size = "auto";
     guint interval = 1;
@@ -59,8 +64,10 @@ struct DetectState {
     TileSize tile_size;
     sphere::gst::InferencePacer pacer;
 
-    std::shared_ptr<Detector> detector; ///< streaming thread
-    std::optional<bool> live;           ///< streaming thread; empty = not asked yet
+    std::shared_ptr<Detector> detector;       ///< streaming thread
+    std::shared_ptr<FaceCompleter> completer; ///< streaming thread; in place of the detector
+    std::string others_type;                  ///< streaming thread: from_meta when it started
+    std::optional<bool> live;                 ///< streaming thread; empty = not asked yet
     sphere::gst::OncePerSecond log_fault;
 };
 
@@ -101,6 +108,7 @@ static Result<void> gst_sphere_detect_open(GstSphereFilter *filter) {
     {
         const std::lock_guard lock(state.mutex);
         landmark_model = state.landmark_model;
+        state.others_type = state.from_meta;
         if (!parse_input_size(state.input_size, state.options))
             return fail(Errc::InvalidArgument, "input-size=", state.input_size,
                         " is neither \"auto\" nor WIDTHxHEIGHT, such as 640x384.");
@@ -114,17 +122,26 @@ static Result<void> gst_sphere_detect_open(GstSphereFilter *filter) {
         state.tile_size = *tile;
         state.pacer.restart();
     }
+    state.live.reset();
+    if (!state.others_type.empty()) {
+        auto completer = FaceCompleter::make(ModelStore::from_environment(), landmark_model,
+                                             state.model.engine_options());
+        if (!completer)
+            return std::move(completer).error();
+        state.completer = std::move(*completer);
+        return {};
+    }
     auto detector = make_detector(ModelStore::from_environment(), state.model.model(),
                                   landmark_model, state.model.engine_options());
     if (!detector)
         return std::move(detector).error();
     state.detector = std::move(*detector);
-    state.live.reset();
     return {};
 }
 
 static void gst_sphere_detect_close(GstSphereFilter *filter) {
     STATE(filter)->detector.reset();
+    STATE(filter)->completer.reset();
 }
 
 static void gst_sphere_detect_flush(GstSphereFilter *filter, GstEvent *event) {
@@ -185,9 +202,16 @@ static GstFlowReturn gst_sphere_detect_process(GstSphereFilter *filter, GstBuffe
         sphere::gst::post_error(GST_ELEMENT_CAST(filter), frame.error());
         return GST_FLOW_ERROR;
     }
+    GstSphereFaceMeta *meta =
+        gst_buffer_add_sphere_face_meta(buffer, static_cast<guint>(filter->info.width),
+                                        static_cast<guint>(filter->info.height));
     DetectTiming timing;
     auto faces =
-        detect_in_areas(*state.detector, frame->view(), options, *regions, tile, &timing);
+        state.completer
+            ? state.completer->complete(
+                  frame->view(), sphere::gst::faces_of_others(meta, buffer, state.others_type),
+                  options, *regions, &timing)
+            : detect_in_areas(*state.detector, frame->view(), options, *regions, tile, &timing);
     if (!faces) {
         sphere::gst::post_error(GST_ELEMENT_CAST(filter), faces.error());
         return GST_FLOW_ERROR;
@@ -200,9 +224,6 @@ static GstFlowReturn gst_sphere_detect_process(GstSphereFilter *filter, GstBuffe
             std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count()));
     }
 
-    GstSphereFaceMeta *meta =
-        gst_buffer_add_sphere_face_meta(buffer, static_cast<guint>(filter->info.width),
-                                        static_cast<guint>(filter->info.height));
     gst_sphere_face_meta_clear(meta);
     for (const Face &face : *faces) {
         GstSphereFace *meta_face = sphere::gst::new_meta_face(face);
@@ -260,6 +281,9 @@ static void gst_sphere_detect_set_property(GObject *object, guint id, const GVal
         case PROP_TILE:
             state.tile = sphere::gst::string_from(value);
             break;
+        case PROP_FROM_META:
+            state.from_meta = sphere::gst::string_from(value);
+            break;
         default:
             G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
         }
@@ -299,6 +323,9 @@ static void gst_sphere_detect_get_property(GObject *object, guint id, GValue *va
         break;
     case PROP_TILE:
         g_value_set_string(value, state.tile.c_str());
+        break;
+    case PROP_FROM_META:
+        g_value_set_string(value, state.from_meta.c_str());
         break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -370,6 +397,13 @@ static void gst_sphere_detect_install_properties(GObjectClass *klass) {
                             "Look at tiles of WIDTHxHEIGHT pixels as well as at the whole, for "
                             "small faces in large frames (none = only at the whole)",
                             "none", ready));
+    g_object_class_install_property(
+        klass, PROP_FROM_META,
+        g_param_spec_string("from-meta", "From metadata",
+                            "Take the faces that an element in front found, from its "
+                            "region-of-interest or analytics metadata of this type (\"face\"), "
+                            "in place of a model (empty = off)",
+                            "", ready));
 }
 
 static void gst_sphere_detect_class_init(GstSphereDetectClass *klass) {

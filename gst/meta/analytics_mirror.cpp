@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 namespace sphere_meta {
 namespace {
@@ -103,6 +104,30 @@ void forget(GstSphereFaceMetaPrivate &frame) {
 }
 
 } // namespace
+
+void read_others_detections(const GstSphereFaceMeta *meta, GstBuffer *buffer, const gchar *type,
+                            std::vector<GstSphereFace> &found) {
+    GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
+    if (relations == nullptr)
+        return;
+    const GQuark wanted = g_quark_try_string(type);
+    std::unordered_set<guint> ours;
+    for (const MirroredItems &items : meta->priv->mirrored_items)
+        ours.insert(items.detection);
+    gpointer state = nullptr;
+    GstAnalyticsMtd item;
+    while (found.size() < kMostImported &&
+           gst_analytics_relation_meta_iterate(relations, &state,
+                                               gst_analytics_od_mtd_get_mtd_type(), &item)) {
+        gint x = 0, y = 0, width = 0, height = 0;
+        gfloat score = 0;
+        if (ours.count(item.id) == 0 && gst_analytics_od_mtd_get_obj_type(&item) == wanted &&
+            gst_analytics_od_mtd_get_location(&item, &x, &y, &width, &height, &score) &&
+            width > 0 && height > 0)
+            found.push_back(
+                imported_face(x, y, width, height, std::isfinite(score) ? score : 0));
+    }
+}
 
 // Items cannot be taken out of a relation meta. One that holds nothing but ours is made anew,
 // so that it follows the faces; in one that others write to as well, ours stay as they were

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <utility>
 
 using sphere_meta::no_throw;
 using sphere_meta::set_out;
@@ -43,6 +44,14 @@ GstSphereFace *gst_sphere_face_new(gdouble x, gdouble y, gdouble width, gdouble 
     face->width = width;
     face->height = height;
     face->score = score;
+    return face;
+}
+
+GstSphereFace sphere_meta::imported_face(double x, double y, double width, double height,
+                                         double score) {
+    GstSphereFace *made = gst_sphere_face_new(x, y, width, height, std::clamp(score, 0.0, 1.0));
+    GstSphereFace face = std::move(*made);
+    gst_sphere_face_free(made);
     return face;
 }
 

@@ -117,6 +117,18 @@ void write_roi_mirror(GstSphereFaceMeta *meta, GstBuffer *buffer);
 /// GstAnalyticsRelationMeta, where GStreamer has it (1.24).
 void write_analytics_mirror(GstSphereFaceMeta *meta, GstBuffer *buffer);
 
+/// Most faces that are taken from others' metas of a buffer.
+inline constexpr std::size_t kMostImported = 4096;
+
+/// Appends what others wrote of `type`: all but the mirrors of `meta`'s faces.
+void read_others_rois(const GstSphereFaceMeta *meta, GstBuffer *buffer, const gchar *type,
+                      std::vector<GstSphereFace> &found);
+void read_others_detections(const GstSphereFaceMeta *meta, GstBuffer *buffer, const gchar *type,
+                            std::vector<GstSphereFace> &found);
+
+/// A new face with an id of its own; the box has an area. The score is kept within [0, 1].
+GstSphereFace imported_face(double x, double y, double width, double height, double score);
+
 /// The ROI id of a face: its id, folded to what the field holds.
 inline gint roi_id(const GstSphereFace &face) {
     return static_cast<gint>(face.id & G_MAXINT);

@@ -4,6 +4,8 @@
 
 #include <gst/video/gstvideometa.h>
 
+#include <iterator>
+
 using sphere_meta::no_throw;
 
 GType gst_sphere_face_meta_api_get_type(void) {
@@ -196,6 +198,34 @@ void gst_sphere_face_meta_set_tracks(GstSphereFaceMeta *meta, GObject *tracks) {
         if (tracks != nullptr)
             meta->priv->tracks = std::shared_ptr<GObject>(
                 static_cast<GObject *>(g_object_ref(tracks)), g_object_unref);
+    });
+}
+
+/**
+ * gst_sphere_face_meta_import_faces:
+ * @meta: the faces of @buffer
+ * @buffer: a buffer
+ * @type: the type of what is a face, "face" for most detectors
+ *
+ * Adds a face for each GstVideoRegionOfInterestMeta and, from GStreamer 1.24, each object
+ * detection of GstAnalyticsRelationMeta of that type which others' elements wrote; the mirrors
+ * of @meta's faces are left out. An object in both metas gives two faces. A score is taken from
+ * a region's param "detection" (confidence; 1 without it), landmarks from "landmarks" (points:
+ * ten numbers, px). At most 4096 faces are added.
+ *
+ * Returns: how many faces were added
+ */
+guint gst_sphere_face_meta_import_faces(GstSphereFaceMeta *meta, GstBuffer *buffer,
+                                        const gchar *type) {
+    g_return_val_if_fail(meta != nullptr && GST_IS_BUFFER(buffer) && type != nullptr, 0);
+    return no_throw([&] {
+        std::vector<GstSphereFace> found;
+        sphere_meta::read_others_rois(meta, buffer, type, found);
+        sphere_meta::read_others_detections(meta, buffer, type, found);
+        auto &faces = meta->priv->faces;
+        faces.insert(faces.end(), std::make_move_iterator(found.begin()),
+                     std::make_move_iterator(found.end()));
+        return static_cast<guint>(found.size());
     });
 }
 

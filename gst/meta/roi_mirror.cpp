@@ -176,7 +176,52 @@ MirroredRoi write_one(GstBuffer *buffer, const GstSphereFace &face,
             static_cast<double>(roi->w), static_cast<double>(roi->h)};
 }
 
+double score_of(Roi *roi) {
+    gdouble score = 1;
+    if (const GstStructure *detection =
+            gst_video_region_of_interest_meta_get_param(roi, "detection"))
+        gst_structure_get_double(detection, "confidence", &score);
+    return std::isfinite(score) ? score : 0;
+}
+
+std::optional<std::array<gfloat, 10>> landmarks_in(Roi *roi) {
+    const GstStructure *structure =
+        gst_video_region_of_interest_meta_get_param(roi, "landmarks");
+    const GValue *points =
+        structure != nullptr ? gst_structure_get_value(structure, "points") : nullptr;
+    std::array<gfloat, 10> landmarks{};
+    if (points == nullptr || !GST_VALUE_HOLDS_ARRAY(points) ||
+        gst_value_array_get_size(points) != landmarks.size())
+        return std::nullopt;
+    for (guint i = 0; i < landmarks.size(); ++i) {
+        const GValue *number = gst_value_array_get_value(points, i);
+        if (!G_VALUE_HOLDS_DOUBLE(number) || !std::isfinite(g_value_get_double(number)))
+            return std::nullopt;
+        landmarks[i] = static_cast<gfloat>(g_value_get_double(number));
+    }
+    return landmarks;
+}
+
 } // namespace
+
+void read_others_rois(const GstSphereFaceMeta *meta, GstBuffer *buffer, const gchar *type,
+                      std::vector<GstSphereFace> &found) {
+    const GQuark wanted = g_quark_try_string(type);
+    if (wanted == 0) // nobody has ever named such a type
+        return;
+    const auto ours = find_mirrors(*meta->priv, buffer);
+    gpointer state = nullptr;
+    while (GstMeta *each = gst_buffer_iterate_meta_filtered(
+               buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)) {
+        auto *roi = reinterpret_cast<Roi *>(each);
+        if (roi->roi_type != wanted || roi->w == 0 || roi->h == 0 || ours.count(roi) > 0 ||
+            found.size() >= kMostImported)
+            continue;
+        GstSphereFace face = imported_face(roi->x, roi->y, roi->w, roi->h, score_of(roi));
+        face.landmarks = landmarks_in(roi);
+        found.push_back(std::move(face));
+    }
+}
 
 void write_roi_mirror(GstSphereFaceMeta *meta, GstBuffer *buffer) {
     GstSphereFaceMetaPrivate &frame = *meta->priv;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The pipeline itself, and its run. Sourced by annotate.sh and redact.sh, whose variables it reads: input,
+# The pipeline itself, and its run. Sourced by annotate.sh, record.sh and redact.sh, whose variables it reads: input,
 # road, annotated (the video to write), record (of its frames; may be empty), output (for the log), seconds.
 # shellcheck disable=SC2154
 

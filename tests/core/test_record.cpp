@@ -58,7 +58,8 @@ TEST(Record, ExactText) {
         R"("metric":"cosine","threshold":0.3,"margin":0.2},)"
         R"("candidates":[{"id":"ana","label":"Ana B.","distance":0.05,"similarity":0.95},)"
         R"({"id":"bo","label":"Bo","distance":0.25,"similarity":0.75}],)"
-        R"("embedding":{"model":"m","dims":3,"data":[0.1,-2,1e-20]}}]})");
+        R"("embedding":{"model":"m","dims":3,"data":[0.1,-2,1e-20],)"
+        R"("stamp":"m|s|p|t|none|3"}}]})");
 }
 
 TEST(Record, AFrameWithoutAnything) {

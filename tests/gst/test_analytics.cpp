@@ -282,6 +282,31 @@ TEST(Analytics, TenThousandFacesTakeSeconds) {
     EXPECT_GE(read(buffer.get()).size(), 1000U);
 }
 
+// A face detector that is not ours: its detections become faces, its cars and our own mirrors
+// do not.
+TEST(Analytics, OthersDetectionsAreImportedAndOursAreNot) {
+    const Buffer buffer(gst_buffer_new());
+    GstAnalyticsRelationMeta *relations = gst_buffer_add_analytics_relation_meta(buffer.get());
+    GstAnalyticsODMtd detection;
+    ASSERT_TRUE(gst_analytics_relation_meta_add_od_mtd(relations, g_quark_from_string("face"),
+                                                       10, 20, 30, 40, 0.875F, &detection));
+    add_car(buffer.get());
+    GstSphereFaceMeta *meta = gst_buffer_add_sphere_face_meta(buffer.get(), 200, 100);
+    for (int i = 0; i < 3; ++i) {
+        gst_sphere_face_meta_clear(meta);
+        ASSERT_EQ(gst_sphere_face_meta_import_faces(meta, buffer.get(), "face"), 1U) << i;
+        const GstSphereFace *face = gst_sphere_face_meta_peek_face(meta, 0);
+        gdouble x = 0, y = 0, width = 0, height = 0;
+        gst_sphere_face_get_box(face, &x, &y, &width, &height);
+        EXPECT_EQ((std::array<gdouble, 4>{x, y, width, height}),
+                  (std::array<gdouble, 4>{10, 20, 30, 40}));
+        EXPECT_EQ(gst_sphere_face_get_score(face), 0.875);
+        sync(buffer);
+    }
+    EXPECT_EQ(gst_sphere_face_meta_import_faces(meta, buffer.get(), "no such type"), 0U);
+    EXPECT_EQ(gst_sphere_face_meta_import_faces(meta, buffer.get(), "car"), 1U);
+}
+
 TEST(Analytics, ElementsWriteOneSetAndScalingKeepsIt) {
     const Harness harness(gst_harness_new_parse(
         "spheredetect model=fake-detect ! queue ! spherealign ! sphereembed model=fake-embed ! "

@@ -220,6 +220,10 @@ gst_sphere_face_meta_peek_face(const GstSphereFaceMeta *meta, guint index);
  * shared by the stream's buffers, kept by copies of the meta. */
 GST_SPHERE_API GObject *gst_sphere_face_meta_get_tracks(const GstSphereFaceMeta *meta);
 GST_SPHERE_API void gst_sphere_face_meta_set_tracks(GstSphereFaceMeta *meta, GObject *tracks);
+/* Adds what others' elements found: their regions of interest and, from GStreamer 1.24, object
+ * detections of that type ("face"). Returns how many faces that are. */
+GST_SPHERE_API guint gst_sphere_face_meta_import_faces(GstSphereFaceMeta *meta,
+                                                       GstBuffer *buffer, const gchar *type);
 /* Writes the mirrors of all faces onto the buffer, replacing those of before. */
 GST_SPHERE_API void gst_sphere_face_meta_sync(GstSphereFaceMeta *meta, GstBuffer *buffer);
 
