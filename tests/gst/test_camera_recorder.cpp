@@ -54,12 +54,12 @@ std::vector<std::string> files_in(const std::string &folder, const std::string &
     return files;
 }
 
-/// Times in ms of the frames that a player sees.
+/// Times in ms of the frames in a file. (test_camera.py plays such files.)
 std::vector<std::int64_t> times_in(const std::string &file) {
     std::vector<std::int64_t> times;
     for (const SamplePtr &sample :
          samples_of("filesrc location=" + file +
-                    " ! qtdemux ! h264parse ! avdec_h264 ! appsink name=out sync=false"))
+                    " ! qtdemux ! h264parse ! appsink name=out sync=false"))
         times.push_back(static_cast<std::int64_t>(pts(sample) / GST_MSECOND));
     return times;
 }
