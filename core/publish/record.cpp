@@ -1,15 +1,26 @@
 // SPDX-License-Identifier: MIT
-// Frame records as JSON, schema sphere.frame/1.
+// Records as JSON, schemas sphere.frame/1 and sphere.event/1.
 #include "core/publish/record.h"
 
+#include "core/base/base64.h"
+#include "core/image/codec.h"
 #include "core/publish/json_writer.h"
 
 namespace sphere {
 namespace {
 
-void write_name(JsonWriter &json, const char *name) {
-    if (*name)
+constexpr int kBestShotQuality = 90; ///< of the JPEG: small, and good enough to enrol
+
+void write_name(JsonWriter &json, std::string_view name) {
+    if (!name.empty())
         json.string(name);
+    else
+        json.null();
+}
+
+void write_time(JsonWriter &json, const std::optional<std::string> &time) {
+    if (time)
+        json.string(*time);
     else
         json.null();
 }
@@ -132,6 +143,15 @@ void write_attributes(JsonWriter &json, const std::vector<Attribute> &attributes
     json.end_object();
 }
 
+void write_jpeg(JsonWriter &json, const std::shared_ptr<const Image> &image) {
+    const auto bytes = image ? encode_jpeg(*image, kBestShotQuality)
+                             : Result<std::vector<std::uint8_t>>(Error{});
+    if (bytes)
+        json.string(base64_encode(*bytes));
+    else
+        json.null();
+}
+
 void write_face(JsonWriter &json, const Face &face, bool embeddings) {
     // The decision's own reason comes first: it is the later stage's.
     const bool decided = face.match && face.match->reason != FaceReason::None;
@@ -165,13 +185,11 @@ void append_json_line(std::string &out, const FrameRecord &record, bool embeddin
     json.begin_object();
     json.key("schema").string("sphere.frame/1");
     json.key("stream").string(record.stream);
+    if (record.sequence)
+        json.key("sequence").number(*record.sequence);
     write_number(json.key("pts"), record.pts_ns);
     write_number(json.key("stream_time"), record.stream_time_ns);
-    json.key("time");
-    if (record.time_utc)
-        json.string(*record.time_utc);
-    else
-        json.null();
+    write_time(json.key("time"), record.time_utc);
     json.key("frame").begin_object();
     json.key("width").number(record.width);
     json.key("height").number(record.height);
@@ -181,6 +199,36 @@ void append_json_line(std::string &out, const FrameRecord &record, bool embeddin
         write_face(json, face, embeddings);
     json.end_array();
     json.end_object();
+}
+
+void append_json_line(std::string &out, const EventRecord &record) {
+    JsonWriter json(out);
+    json.begin_object();
+    json.key("schema").string("sphere.event/1");
+    json.key("stream").string(record.stream);
+    if (record.sequence)
+        json.key("sequence").number(*record.sequence);
+    json.key("event").string(record.event);
+    write_name(json.key("id"), record.id);
+    json.key("label").string(record.label);
+    if (record.track >= 0)
+        json.key("track").number(record.track);
+    else
+        json.key("track").null();
+    write_name(json.key("state"), record.state);
+    json.key("distance").number(static_cast<float>(record.distance));
+    write_number(json.key("pts"), record.pts_ns);
+    write_number(json.key("stream_time"), record.stream_time_ns);
+    write_time(json.key("time"), record.time_utc);
+    if (record.with_best_shot)
+        write_jpeg(json.key("best_shot"), record.best_shot);
+    json.end_object();
+}
+
+std::string to_json_line(const EventRecord &record) {
+    std::string out;
+    append_json_line(out, record);
+    return out;
 }
 
 std::string to_json_line(const FrameRecord &record, bool embeddings) {

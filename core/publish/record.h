@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What is published of a frame, and its JSON (schema sphere.frame/1, CONTRACT section 6).
+// What is published, and its JSON: of a frame (schema sphere.frame/1), of somebody who came or
+// went (sphere.event/1).
 #pragma once
 
 #include "core/face/face.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +21,25 @@ struct FrameRecord {
     int width = 0;
     int height = 0;
     std::vector<Face> faces;
+    /// Grows from record to record, so that a reader knows what it was sent twice; a member
+    /// only where it is set.
+    std::optional<std::uint64_t> sequence;
+};
+
+struct EventRecord {
+    std::string stream;
+    std::string event; ///< "appeared", "identified", "renamed" or "left"
+    std::string id;    ///< empty (null) where it is not known who it is
+    std::string label;
+    std::int64_t track = -1; ///< -1 (null): of a person, without a tracker
+    std::string state;       ///< "known", …; empty: null
+    double distance = 0;
+    std::optional<std::uint64_t> pts_ns;
+    std::optional<std::uint64_t> stream_time_ns;
+    std::optional<std::string> time_utc;    ///< RFC 3339, where the source gives it
+    bool with_best_shot = false;            ///< the member is there, null where `best_shot` is
+    std::shared_ptr<const Image> best_shot; ///< written as a JPEG in Base64
+    std::optional<std::uint64_t> sequence;  ///< as a frame's
 };
 
 /// One line, no newline at its end. Strings are valid UTF-8 whatever the labels hold; numbers
@@ -27,5 +48,8 @@ std::string to_json_line(const FrameRecord &record, bool embeddings);
 
 /// The same at the end of `out`, whose memory a caller with many records keeps.
 void append_json_line(std::string &out, const FrameRecord &record, bool embeddings);
+
+std::string to_json_line(const EventRecord &record);
+void append_json_line(std::string &out, const EventRecord &record);
 
 } // namespace sphere

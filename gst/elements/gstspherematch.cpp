@@ -188,29 +188,6 @@ static MatchResult match_track(MatchState &state, const Face &face, guint vote_w
     return match_alone(state, face);
 }
 
-static void see_face(MatchState &state, const Face &face, const MatchResult &match,
-                     guint64 time_ns, const std::string &unknown_label) {
-    const Candidate *best = match.best();
-    sphere::gst::TrackSighting sighting;
-    sighting.id = best != nullptr ? best->id : match.stranger;
-    sighting.label = best != nullptr ? best->label : sighting.id;
-    if (sighting.id.empty())
-        sighting.label = unknown_label;
-    if (!match.candidates.empty())
-        sighting.distance = match.candidates.front().distance;
-    sighting.state = face_state_name(match.state);
-    if (!face.track_id) {
-        if (!sighting.id.empty())
-            state.presence.see(
-                {"", sighting.id, sighting.label, sighting.distance, sighting.state}, time_ns,
-                state.events);
-        return;
-    }
-    sighting.track = *face.track_id;
-    sighting.carried = face.carried;
-    state.presence.see_track(sighting, time_ns, state.events);
-}
-
 // Who an unknown face is among the strangers; it becomes one where it is none of them.
 static std::string find_stranger(MatchState &state, const GstSphereFace *source,
                                  const Face &face, const MatchResult &match,
@@ -277,7 +254,8 @@ static void match_face(GstSphereFilter *filter, GstSphereFaceMeta *meta, guint i
     keep_shot(state, face);
     if (match.reason != FaceReason::None)
         filter->stats->add_reason(match.reason);
-    see_face(state, face, match, time_ns, view.unknown_label);
+    state.presence.see_face(sphere::gst::sighting_of(face, match, view.unknown_label), time_ns,
+                            state.events);
     if (face.track_id)
         if (const auto tracks = sphere::gst::tracks_of(meta))
             tracks->set_decision(*face.track_id, match.state);

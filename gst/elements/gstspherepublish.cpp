@@ -3,38 +3,32 @@
  * SECTION:element-spherepublish
  * @title: spherepublish
  *
- * Writes one JSON record a frame (schema sphere.frame/1) to a file or to standard output.
+ * Publishes what was found: a JSON record a frame (schema sphere.frame/1), or with mode=events
+ * one when somebody appears, is identified, is renamed or leaves (sphere.event/1), as
+ * spherematch tells the application.
+ *
+ * A destination that may be away has a queue and a thread of its own: the stream never waits
+ * for it. One warning message with details (event "lost", location, reason) says that it is
+ * away, one info message (event "found") that it is back. In `stats`: queued, sent, dropped,
+ * failed, spilled (to disk so far), spill-waiting (on disk now), away (1 while that lasts).
  *
  * |[
  * gst-launch-1.0 filesrc location=people.mp4 ! decodebin ! spheredetect ! spherepublish
  * location=faces.jsonl ! fakesink
  * ]|
  */
-#include "core/publish/publisher.h"
 #include "gst/base/face_convert.h"
-#include "gst/base/model_properties.h"
 #include "gst/base/spherefilter.h"
 #include "gst/base/timestamps.h"
+#include "gst/base/tracks_object.h"
 #include "gst/elements/elements.h"
+#include "gst/elements/publish_state.h"
 
 #define GST_CAT_DEFAULT gst_sphere_debug
 
 using namespace sphere;
-
-enum { PROP_0, PROP_LOCATION, PROP_STREAM, PROP_EMBEDDINGS };
-
-namespace {
-
-struct PublishState {
-    std::mutex mutex; ///< guards options and stream
-    PublishOptions options;
-    std::string stream;
-
-    std::unique_ptr<Publisher> publisher; ///< streaming thread
-    FrameRecord record;
-};
-
-} // namespace
+using sphere::gst::PublishMode;
+using sphere::gst::PublishState;
 
 typedef struct {
     GstSphereFilter parent;
@@ -52,12 +46,17 @@ GST_ELEMENT_REGISTER_DEFINE(spherepublish, "spherepublish", GST_RANK_NONE,
 
 static Result<void> gst_sphere_publish_open(GstSphereFilter *filter) {
     PublishState &state = *STATE(filter);
-    const std::lock_guard lock(state.mutex);
-    auto publisher = make_publisher(state.options);
-    if (!publisher)
-        return std::move(publisher).error();
-    state.publisher = std::move(*publisher);
-    return {};
+    sphere::gst::PublishSettings settings;
+    {
+        const std::lock_guard lock(state.mutex);
+        settings = state.settings;
+    }
+    state.mode = settings.mode;
+    state.sent = 0;
+    state.presence.reset();
+    state.events.clear();
+    state.shots.clear();
+    return sphere::gst::open_publisher(GST_ELEMENT_CAST(filter), state, settings);
 }
 
 static void gst_sphere_publish_close(GstSphereFilter *filter) {
@@ -65,17 +64,32 @@ static void gst_sphere_publish_close(GstSphereFilter *filter) {
     if (state.publisher)
         if (const Result<void> flushed = state.publisher->flush(); !flushed)
             sphere::gst::post_error(GST_ELEMENT_CAST(filter), flushed.error());
+    if (state.queue)
+        if (const Result<void> closed = state.queue->close(); !closed)
+            sphere::gst::post_warning(GST_ELEMENT_CAST(filter), closed.error());
     state.publisher.reset();
+    state.queue.reset();
+    state.shots.clear();
 }
 
-static GstFlowReturn gst_sphere_publish_process(GstSphereFilter *filter, GstBuffer *buffer) {
-    PublishState &state = *STATE(filter);
+template <typename Record>
+static Result<void> publish(GstSphereFilter *filter, PublishState &state,
+                            const Record &record) {
+    if (state.queue)
+        return state.queue->publish(record);
+    SPHERE_TRY(state.publisher->publish(record));
+    filter->stats->set_gauge("sent", ++state.sent);
+    return {};
+}
+
+static Result<void> publish_frame(GstSphereFilter *filter, PublishState &state,
+                                  GstBuffer *buffer, const GstSphereFaceMeta *meta) {
     unsigned parts = sphere::gst::kQuality | sphere::gst::kMatch | sphere::gst::kAttributes;
     FrameRecord &record = state.record;
     {
         const std::lock_guard lock(state.mutex);
-        record.stream = state.stream;
-        if (state.options.embeddings)
+        record.stream = state.settings.options.stream;
+        if (state.settings.options.embeddings)
             parts |= sphere::gst::kEmbedding;
     }
     record.pts_ns = sphere::gst::pts_of(buffer);
@@ -85,14 +99,83 @@ static GstFlowReturn gst_sphere_publish_process(GstSphereFilter *filter, GstBuff
     record.width = filter->info.width;
     record.height = filter->info.height;
     record.faces.clear();
-    if (const GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer)) {
-        const guint n = gst_sphere_face_meta_get_n_faces(meta);
-        for (guint i = 0; i < n; ++i)
-            record.faces.push_back(
-                sphere::gst::face_from_meta(gst_sphere_face_meta_peek_face(meta, i), parts));
-        filter->stats->add_faces(n);
+    const guint n = meta != nullptr ? gst_sphere_face_meta_get_n_faces(meta) : 0;
+    for (guint i = 0; i < n; ++i)
+        record.faces.push_back(
+            sphere::gst::face_from_meta(gst_sphere_face_meta_peek_face(meta, i), parts));
+    return publish(filter, state, record);
+}
+
+// `buffer` is null at the end of the stream.
+static Result<void> publish_events(GstSphereFilter *filter, PublishState &state,
+                                   GstBuffer *buffer) {
+    EventRecord record;
+    {
+        const std::lock_guard lock(state.mutex);
+        record.stream = state.settings.options.stream;
+        record.with_best_shot = state.settings.best_shot;
     }
-    if (const Result<void> published = state.publisher->publish(record); !published) {
+    if (buffer != nullptr) {
+        record.pts_ns = sphere::gst::pts_of(buffer);
+        record.stream_time_ns =
+            sphere::gst::stream_time_of(&GST_BASE_TRANSFORM(filter)->segment, buffer);
+        record.time_utc = sphere::gst::utc_of(buffer);
+    }
+    const auto events = std::exchange(state.events, {});
+    for (const sphere::gst::PresenceEvent &event : events) {
+        record.event = event.event;
+        record.id = event.id;
+        record.label = event.label;
+        record.track = event.track;
+        record.state = event.state;
+        record.distance = event.distance;
+        record.best_shot = record.with_best_shot ? state.shots.of(event) : nullptr;
+        SPHERE_TRY(publish(filter, state, record));
+        if (record.event == "left")
+            state.shots.forget(event);
+    }
+    return {};
+}
+
+// The same of the faces as spherematch saw them, so that its events are ours.
+static Result<void> see_frame(GstSphereFilter *filter, PublishState &state, GstBuffer *buffer,
+                              const GstSphereFaceMeta *meta) {
+    guint64 timeout_ns = 0;
+    bool shots = false;
+    {
+        const std::lock_guard lock(state.mutex);
+        timeout_ns = state.settings.presence_timeout_ms * GST_MSECOND;
+        shots = state.settings.best_shot;
+    }
+    const guint64 time_ns = sphere::gst::pts_of(buffer).value_or(
+        static_cast<guint64>(g_get_monotonic_time()) * 1000);
+    const unsigned parts =
+        sphere::gst::kMatch | (shots ? sphere::gst::kCrop | sphere::gst::kQuality : 0U);
+    if (shots)
+        state.shots.set_tracks(sphere::gst::tracks_of(meta));
+    const guint n = meta != nullptr ? gst_sphere_face_meta_get_n_faces(meta) : 0;
+    for (guint i = 0; i < n; ++i) {
+        const GstSphereFace *source = gst_sphere_face_meta_peek_face(meta, i);
+        const Face face = sphere::gst::face_from_meta(source, parts);
+        const gchar *unknown = gst_sphere_face_get_unknown_label(source);
+        const auto sighting = sphere::gst::sighting_of(face, face.match.value_or(MatchResult{}),
+                                                       unknown != nullptr ? unknown : "");
+        state.presence.see_face(sighting, time_ns, state.events);
+        state.shots.offer(face, sighting);
+    }
+    state.presence.expire(time_ns, timeout_ns, state.events);
+    return publish_events(filter, state, buffer);
+}
+
+static GstFlowReturn gst_sphere_publish_process(GstSphereFilter *filter, GstBuffer *buffer) {
+    PublishState &state = *STATE(filter);
+    const GstSphereFaceMeta *meta = gst_buffer_get_sphere_face_meta(buffer);
+    if (meta != nullptr)
+        filter->stats->add_faces(gst_sphere_face_meta_get_n_faces(meta));
+    const Result<void> published = state.mode == PublishMode::Frames
+                                       ? publish_frame(filter, state, buffer, meta)
+                                       : see_frame(filter, state, buffer, meta);
+    if (!published) {
         filter->stats->add_error();
         sphere::gst::post_error(GST_ELEMENT_CAST(filter), published.error());
         return GST_FLOW_ERROR;
@@ -100,44 +183,45 @@ static GstFlowReturn gst_sphere_publish_process(GstSphereFilter *filter, GstBuff
     return GST_FLOW_OK;
 }
 
+static void gst_sphere_publish_flush(GstSphereFilter *filter, GstEvent *event) {
+    PublishState &state = *STATE(filter);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_EOS) {
+        state.presence.clear(state.events);
+        if (const Result<void> published = publish_events(filter, state, nullptr); !published) {
+            filter->stats->add_error();
+            sphere::gst::post_error(GST_ELEMENT_CAST(filter), published.error());
+        }
+    } else if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
+        state.presence.reset();
+        state.shots.clear();
+    }
+}
+
+// A stream that waits for room in the queue must let go.
+static gboolean gst_sphere_publish_sink_event(GstBaseTransform *base, GstEvent *event) {
+    PublishState &state = *STATE(base);
+    const GstEventType type = GST_EVENT_TYPE(event);
+    if (state.queue && (type == GST_EVENT_FLUSH_START || type == GST_EVENT_FLUSH_STOP))
+        state.queue->set_flushing(type == GST_EVENT_FLUSH_START);
+    return GST_BASE_TRANSFORM_CLASS(gst_sphere_publish_parent_class)->sink_event(base, event);
+}
+
+static GstStateChangeReturn gst_sphere_publish_change_state(GstElement *element,
+                                                            GstStateChange change) {
+    PublishState &state = *STATE(element);
+    if (change == GST_STATE_CHANGE_PAUSED_TO_READY && state.queue)
+        state.queue->set_flushing(true);
+    return GST_ELEMENT_CLASS(gst_sphere_publish_parent_class)->change_state(element, change);
+}
+
 static void gst_sphere_publish_set_property(GObject *object, guint id, const GValue *value,
                                             GParamSpec *pspec) {
-    PublishState &state = *STATE(object);
-    sphere::gst::guarded_void(object, [&] {
-        const std::lock_guard lock(state.mutex);
-        switch (id) {
-        case PROP_LOCATION:
-            state.options.location = sphere::gst::string_from(value);
-            break;
-        case PROP_STREAM:
-            state.stream = sphere::gst::string_from(value);
-            break;
-        case PROP_EMBEDDINGS:
-            state.options.embeddings = g_value_get_boolean(value) != FALSE;
-            break;
-        default:
-            G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-        }
-    });
+    sphere::gst::set_publish_property(object, *STATE(object), id, value, pspec);
 }
 
 static void gst_sphere_publish_get_property(GObject *object, guint id, GValue *value,
                                             GParamSpec *pspec) {
-    PublishState &state = *STATE(object);
-    const std::lock_guard lock(state.mutex);
-    switch (id) {
-    case PROP_LOCATION:
-        g_value_set_string(value, state.options.location.c_str());
-        break;
-    case PROP_STREAM:
-        g_value_set_string(value, state.stream.c_str());
-        break;
-    case PROP_EMBEDDINGS:
-        g_value_set_boolean(value, state.options.embeddings);
-        break;
-    default:
-        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-    }
+    sphere::gst::get_publish_property(object, *STATE(object), id, value, pspec);
 }
 
 static void gst_sphere_publish_finalize(GObject *object) {
@@ -152,29 +236,17 @@ static void gst_sphere_publish_class_init(GstSpherePublishClass *klass) {
     object_class->set_property = gst_sphere_publish_set_property;
     object_class->get_property = gst_sphere_publish_get_property;
     object_class->finalize = gst_sphere_publish_finalize;
+    element_class->change_state = gst_sphere_publish_change_state;
+    GST_BASE_TRANSFORM_CLASS(klass)->sink_event = gst_sphere_publish_sink_event;
     filter_class->open = gst_sphere_publish_open;
     filter_class->close = gst_sphere_publish_close;
     filter_class->process = gst_sphere_publish_process;
-
-    constexpr auto ready = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                                                    GST_PARAM_MUTABLE_READY);
-    g_object_class_install_property(
-        object_class, PROP_LOCATION,
-        g_param_spec_string("location", "Location",
-                            "Where records go: a file's path (replaced if it exists), or - for "
-                            "standard output",
-                            "-", ready));
-    g_object_class_install_property(object_class, PROP_STREAM,
-                                    g_param_spec_string("stream", "Stream",
-                                                        "Name of the stream in the records", "",
-                                                        ready));
-    g_object_class_install_property(
-        object_class, PROP_EMBEDDINGS,
-        g_param_spec_boolean("embeddings", "Embeddings",
-                             "Put embeddings (biometric data) into the records", FALSE, ready));
+    filter_class->flush = gst_sphere_publish_flush;
+    sphere::gst::install_publish_properties(object_class);
     gst_element_class_set_static_metadata(
         element_class, "Face record publisher", "Filter/Analyzer/Video",
-        "One JSON record a frame to a file or standard output", "the gst-sphere authors");
+        "A JSON record a frame or an event, to a file, stdout or a server",
+        "the gst-sphere authors");
     gst_sphere_filter_class_add_pads(element_class, TRUE);
 }
 

@@ -11,6 +11,31 @@ PresenceEvent event_of(const char *event, const TrackSighting &sighting) {
 
 } // namespace
 
+TrackSighting sighting_of(const Face &face, const MatchResult &match,
+                          const std::string &unknown_label) {
+    const Candidate *best = match.best();
+    TrackSighting sighting;
+    sighting.id = best != nullptr ? best->id : match.stranger;
+    sighting.label = best != nullptr ? best->label : sighting.id;
+    if (sighting.id.empty())
+        sighting.label = unknown_label;
+    if (!match.candidates.empty())
+        sighting.distance = match.candidates.front().distance;
+    sighting.state = face_state_name(match.state);
+    if (face.track_id)
+        sighting.track = *face.track_id;
+    sighting.carried = face.carried;
+    return sighting;
+}
+
+void Presence::see_face(const TrackSighting &sighting, guint64 time_ns,
+                        std::vector<PresenceEvent> &events) {
+    if (sighting.track >= 0)
+        see_track(sighting, time_ns, events);
+    else if (!sighting.id.empty())
+        see(event_of("", sighting), time_ns, events);
+}
+
 void Presence::see(const PresenceEvent &who, guint64 time_ns,
                    std::vector<PresenceEvent> &events) {
     const auto [entry, is_new] = people_.try_emplace(who.id);

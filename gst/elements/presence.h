@@ -3,6 +3,8 @@
 // left).
 #pragma once
 
+#include "core/face/face.h"
+
 #include <gst/gst.h>
 
 #include <cstdint>
@@ -23,13 +25,18 @@ struct PresenceEvent {
 
 /// What is known of a tracked face in a frame.
 struct TrackSighting {
-    std::int64_t track = 0;
+    std::int64_t track = -1;
     std::string id; ///< a stranger's too; empty where it is not known who it is
     std::string label;
     double distance = 0;
     const char *state = "";
     bool carried = false; ///< not found in this frame: does not count as seen
 };
+
+/// What an event says of a face with its decision; `unknown_label` stands where nobody does.
+/// Faces without a track give track -1.
+TrackSighting sighting_of(const Face &face, const MatchResult &match,
+                          const std::string &unknown_label);
 
 /// With a tracker, presence is of tracks: one appears in its first frame, is identified when it
 /// is first known, renamed when it is somebody else (or nobody) after that, and leaves when it
@@ -40,6 +47,9 @@ struct TrackSighting {
 /// thread.
 class Presence {
   public:
+    /// A face of a frame: a recognition, if it has no track.
+    void see_face(const TrackSighting &sighting, guint64 time_ns,
+                  std::vector<PresenceEvent> &events);
     /// A recognition at `time_ns`, of a person or a stranger. Appends to `events`.
     void see(const PresenceEvent &who, guint64 time_ns, std::vector<PresenceEvent> &events);
     void see_track(const TrackSighting &sighting, guint64 time_ns,

@@ -149,6 +149,10 @@ class FakePublisher final : public Publisher {
         text_ += to_json_line(record, embeddings_) + "\n";
         return {};
     }
+    Result<void> publish(const EventRecord &record) override {
+        text_ += to_json_line(record) + "\n";
+        return {};
+    }
     Result<void> flush() override { return {}; }
 
   private:

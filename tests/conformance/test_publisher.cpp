@@ -96,14 +96,10 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto &info) { return std::string(info.param.name); });
 
 TEST(PublisherFactory, SaysWhatIsNotThere) {
-    for (const char *location : {"mqtt://broker/topic", "mqtts://broker/topic", "kafka://b/t",
-                                 "https://host/hook", "http://host/hook", "unix:/run/x"}) {
-        const auto publisher = make_publisher({location, false});
-        ASSERT_FALSE(publisher.ok()) << location;
-        EXPECT_EQ(publisher.error().code, Errc::Unsupported);
-        EXPECT_NE(publisher.error().message.find(location), std::string::npos);
-        EXPECT_NE(publisher.error().message.find("built without"), std::string::npos);
-    }
+    const auto publisher = make_publisher({"amqp://broker/queue", false});
+    ASSERT_FALSE(publisher.ok());
+    EXPECT_EQ(publisher.error().code, Errc::Unsupported);
+    EXPECT_NE(publisher.error().message.find("mqtts://"), std::string::npos);
     EXPECT_EQ(make_publisher({"", false}).error().code, Errc::InvalidArgument);
     EXPECT_EQ(make_publisher({std::string("a\0b", 3), false}).error().code,
               Errc::InvalidArgument);

@@ -35,6 +35,7 @@ BACKEND_HEADERS = [
     (r"libpq|postgresql/", r"core/gallery/(postgres|pgvector)_"),
     (r"librdkafka/|rdkafka", r"core/publish/kafka_"),
     (r"mosquitto", r"core/publish/mqtt_"),
+    (r"curl/", r"core/publish/webhook_"),
 ]
 
 GLIB = re.compile(r"(gst/|glib|gobject/|gio/|gmodule|gtk/)")

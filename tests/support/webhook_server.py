@@ -1,0 +1,49 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A webhook's receiver for tests. usage: webhook_server.py PORT FILE [TOKEN]
+
+Appends each body to FILE, with the header Idempotency-Key to FILE.keys. With a TOKEN it answers 401 without it; a body
+that holds "refuse-me" gets 422; a path that ends in /busy 503 to each second request, /moved 302.
+"""
+
+import http.server
+import sys
+
+port, path = int(sys.argv[1]), sys.argv[2]
+token = sys.argv[3] if len(sys.argv) > 3 else None
+count = 0
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        global count
+        count += 1
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        status = 200
+        if token and self.headers.get("Authorization") != "Bearer " + token:
+            status = 401
+        elif "refuse-me" in body:
+            status = 422
+        elif self.path.endswith("/busy") and count % 2:
+            status = 503
+        elif self.path.endswith("/moved"):
+            status = 302
+        elif self.headers["Content-Type"] != "application/json":
+            status = 415
+        if status == 200:
+            with open(path, "a", encoding="utf-8") as out:
+                out.write(body + "\n")
+            with open(path + ".keys", "a", encoding="utf-8") as out:
+                out.write(self.headers.get("Idempotency-Key", "") + "\n")
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+http.server.HTTPServer.allow_reuse_address = True
+http.server.HTTPServer(("127.0.0.1", port), Receiver).serve_forever()
