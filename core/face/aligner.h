@@ -44,4 +44,7 @@ void align_face(const ImageView &frame, const AlignTemplate &tmpl, const AlignOp
 /// formulas.
 Quality assess_quality(const Face &face, const Image &crop);
 
+/// Whether a crop has one hue at most: grey, infrared as cameras give it, or tinted alike.
+bool is_monochrome(const Image &crop);
+
 } // namespace sphere

@@ -131,6 +131,7 @@ Result<std::vector<Embedding>> Embedder::embed(std::span<const Image *const> cro
     for (std::size_t i = 0; i < crops.size(); ++i) {
         const float *crop = raw.data() + i * views * dims;
         embeddings[i].stamp = stamp_;
+        embeddings[i].monochrome = is_monochrome(*crops[i]);
         embeddings[i].values = combine(flip_, crop, crop + (views - 1) * dims, dims);
         if (!all_finite(embeddings[i].values))
             embeddings[i].values.clear();

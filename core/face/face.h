@@ -53,6 +53,7 @@ struct EmbeddingStamp {
 struct Embedding {
     std::shared_ptr<const EmbeddingStamp> stamp;
     std::vector<float> values; ///< raw network output after flip, not normalised
+    bool monochrome = false;   ///< of a crop without colours, as cameras give them at night
 };
 
 enum class FaceState : std::uint8_t { Undecided, Known, Unknown, Ambiguous, Unusable };

@@ -60,6 +60,23 @@ Measures measure(const Image &crop) {
     return measures;
 }
 
+// Sums over a crop of one colour difference next to luma.
+struct HueSums {
+    double c = 0, cc = 0, cy = 0;
+
+    void add(double difference, double luma_value) {
+        c += difference;
+        cc += difference * difference;
+        cy += difference * luma_value;
+    }
+    // The variance that luma does not account for: that of the residues of a straight line.
+    double unexplained(double n, double mean_y, double variance_y) const {
+        const double mean = c / n, covariance = cy / n - mean * mean_y;
+        const double variance = cc / n - mean * mean;
+        return variance_y > 0 ? variance - covariance * covariance / variance_y : variance;
+    }
+};
+
 // Leaves all at 0 where the points say nothing.
 void estimate_pose(const Landmarks5 &points, Quality &quality) {
     if (!std::all_of(points.begin(), points.end(),
@@ -97,6 +114,29 @@ double falling(double value, double good, double bad) {
 }
 
 } // namespace
+
+// In one hue, blue and red less luma are straight functions of luma. Of 1,583 photographs of
+// LFW's development set the middle parts of three have a standard deviation of 0 about these
+// lines, in grey levels, and all others of 2.3 or more.
+bool is_monochrome(const Image &crop) {
+    constexpr double kMostDeviation = 1.2;
+    const double n = static_cast<double>(crop.width) * crop.height;
+    if (n < 1)
+        return false;
+    double y_sum = 0, y_squares = 0;
+    HueSums blue, red;
+    for (std::size_t i = 0; i + 2 < crop.bgr.size(); i += 3) {
+        const std::uint8_t *bgr = crop.bgr.data() + i;
+        const double y = luma(bgr);
+        y_sum += y;
+        y_squares += y * y;
+        blue.add(0.564 * (bgr[0] - y), y); // Cb and Cr of BT.601
+        red.add(0.713 * (bgr[2] - y), y);
+    }
+    const double mean = y_sum / n, variance = y_squares / n - mean * mean;
+    return std::max(blue.unexplained(n, mean, variance), red.unexplained(n, mean, variance)) <
+           kMostDeviation * kMostDeviation;
+}
 
 // score = sharpness^0.5 * pose * exposure * size: each factor in [0, 1].
 Quality assess_quality(const Face &face, const Image &crop) {

@@ -16,6 +16,10 @@ Result<void> check_options(const MatchOptions &options) {
     if (!std::isfinite(options.threshold) || options.threshold < 0)
         return fail(Errc::InvalidArgument, "threshold ", options.threshold,
                     " is not a distance: it must be 0 or more");
+    if (options.monochrome_threshold &&
+        (!std::isfinite(*options.monochrome_threshold) || *options.monochrome_threshold < 0))
+        return fail(Errc::InvalidArgument, "monochrome-threshold ",
+                    *options.monochrome_threshold, " is not a distance: it must be 0 or more");
     if (!std::isfinite(options.margin) || options.margin < 0)
         return fail(Errc::InvalidArgument, "margin ", options.margin,
                     " is not a distance: it must be 0 (off) or more");
@@ -79,9 +83,14 @@ Matcher::over(std::shared_ptr<const MatchedGallery> gallery, const MatchOptions 
     return std::shared_ptr<const Matcher>(std::move(matcher));
 }
 
-float Matcher::threshold_of(const std::string &person) const {
+float Matcher::common_threshold(const Embedding &probe) const {
+    return probe.monochrome ? options_.monochrome_threshold.value_or(options_.threshold)
+                            : options_.threshold;
+}
+
+float Matcher::threshold_of(const std::string &person, const Embedding &probe) const {
     const auto own = snapshot().thresholds.find(person);
-    return own == snapshot().thresholds.end() ? options_.threshold : own->second;
+    return own == snapshot().thresholds.end() ? common_threshold(probe) : own->second;
 }
 
 /// So many that enough are left when those are struck out whom the probe is known not to be.
@@ -92,19 +101,20 @@ std::size_t Matcher::wanted_people(std::size_t top_k) const {
     return std::max<std::size_t>(top_k, 2) + static_cast<std::size_t>(named);
 }
 
-bool Matcher::is_ignored(std::span<const float> query, float nearest_person) const {
-    const float distance = nearest_negative(snapshot(), {}, query, options_.metric);
-    return distance <= options_.threshold && distance <= nearest_person;
+bool Matcher::is_ignored(const Embedding &probe, float nearest_person) const {
+    const float distance = nearest_negative(snapshot(), {}, probe.values, options_.metric);
+    return distance <= common_threshold(probe) && distance <= nearest_person;
 }
 
 /// Takes out the people of whom a negative is as near as they are themselves. Negatives farther
 /// than the threshold say nothing about the probe.
-void Matcher::strike_out(std::span<const float> query, std::vector<NearPerson> &people) const {
+void Matcher::strike_out(const Embedding &probe, std::vector<NearPerson> &people) const {
     if (snapshot().negatives.empty())
         return;
     std::erase_if(people, [&](const NearPerson &person) {
-        const float distance = nearest_negative(snapshot(), person.id, query, options_.metric);
-        return distance <= threshold_of(person.id) && distance <= person.distance;
+        const float distance =
+            nearest_negative(snapshot(), person.id, probe.values, options_.metric);
+        return distance <= threshold_of(person.id, probe) && distance <= person.distance;
     });
 }
 
@@ -128,7 +138,7 @@ float Matcher::similarity(const NearPerson &person, std::span<const float> query
 MatchResult Matcher::match(const Embedding &probe) const {
     MatchResult result;
     result.metric = metric_name(options_.metric);
-    result.threshold = options_.threshold;
+    result.threshold = common_threshold(probe);
     const auto decide = [&result](FaceState state, FaceReason reason) {
         result.state = state;
         result.reason = reason;
@@ -158,11 +168,11 @@ MatchResult Matcher::match(const Embedding &probe) const {
         decide(FaceState::Unknown, FaceReason::EmptyGallery);
         return result;
     }
-    if (is_ignored(probe.values, people.front().distance)) {
+    if (is_ignored(probe, people.front().distance)) {
         decide(FaceState::Unusable, FaceReason::Ignored);
         return result;
     }
-    strike_out(probe.values, people);
+    strike_out(probe, people);
     if (people.empty()) {
         decide(FaceState::Unknown, FaceReason::BelowThreshold);
         return result;
@@ -175,7 +185,7 @@ MatchResult Matcher::match(const Embedding &probe) const {
         result.candidates.push_back(
             {person.id, person.label, person.distance, similarity(person, probe.values)});
     }
-    result.threshold = threshold_of(result.candidates.front().id);
+    result.threshold = threshold_of(result.candidates.front().id, probe);
     if (people.front().distance > result.threshold)
         decide(FaceState::Unknown, FaceReason::BelowThreshold);
     else if (options_.margin > 0 && result.margin && *result.margin < options_.margin)

@@ -9,6 +9,7 @@
 #include "core/gallery/store.h"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,7 +18,9 @@ namespace sphere {
 
 struct MatchOptions {
     Metric metric = Metric::Cosine;
-    float threshold = 0;  ///< known when the best distance <= threshold
+    float threshold = 0; ///< known when the best distance <= threshold
+    /// Of embeddings of crops without colours; empty = the same.
+    std::optional<float> monochrome_threshold{};
     float margin = 0.05F; ///< ambiguous when the second person is nearer than this; 0 = off
     int top_k = 1;        ///< candidates reported (distinct people)
     std::string index = "auto";
@@ -58,10 +61,11 @@ class Matcher {
 
   private:
     Matcher() = default;
-    float threshold_of(const std::string &person) const;
+    float common_threshold(const Embedding &probe) const;
+    float threshold_of(const std::string &person, const Embedding &probe) const;
     std::size_t wanted_people(std::size_t top_k) const;
-    bool is_ignored(std::span<const float> query, float nearest_person) const;
-    void strike_out(std::span<const float> query, std::vector<NearPerson> &people) const;
+    bool is_ignored(const Embedding &probe, float nearest_person) const;
+    void strike_out(const Embedding &probe, std::vector<NearPerson> &people) const;
     float similarity(const NearPerson &person, std::span<const float> query) const;
 
     std::shared_ptr<const MatchedGallery> gallery_;

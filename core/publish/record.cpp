@@ -159,6 +159,8 @@ void write_face(JsonWriter &json, const Face &face, bool embeddings) {
     write_number(json.key("track"), face.track_id);
     if (face.carried) // said of those alone: most faces were seen
         json.key("carried").boolean(true);
+    if (face.embedding && face.embedding->monochrome)
+        json.key("monochrome").boolean(true);
     write_box(json.key("box"), face.box);
     json.key("score").number(face.score);
     write_landmarks(json.key("landmarks"), face.landmarks);

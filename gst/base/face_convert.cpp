@@ -78,6 +78,7 @@ void read_embedding(const GstSphereFace *source, Face &face) {
     Embedding embedding;
     embedding.values.assign(values, values + n);
     embedding.stamp = stamp != nullptr ? interned_stamp(stamp) : nullptr;
+    embedding.monochrome = gst_sphere_face_get_monochrome(source) != FALSE;
     face.embedding = std::move(embedding);
 }
 
@@ -247,6 +248,7 @@ void set_embedding(GstSphereFace *target, const Embedding &embedding) {
     }
     gst_sphere_face_set_embedding(target, embedding.values.data(), embedding.values.size(),
                                   embedding.stamp->to_string().c_str());
+    gst_sphere_face_set_monochrome(target, embedding.monochrome);
 }
 
 void set_match(GstSphereFace *target, const MatchResult &match) {

@@ -37,6 +37,8 @@ Result<MatchOptions> resolve_options(const MatchSettings &settings,
     }
     if (settings.threshold >= 0)
         options.threshold = settings.threshold;
+    if (settings.monochrome_threshold >= 0)
+        options.monochrome_threshold = settings.monochrome_threshold;
     const auto parsed = parse_metric(metric == "auto" ? "cosine" : metric);
     if (!parsed)
         return parsed.error();

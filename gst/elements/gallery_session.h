@@ -18,6 +18,7 @@ struct MatchSettings {
     std::string metric = "auto";
     std::string index = "auto";
     float threshold = -1;
+    float monochrome_threshold = -1; ///< the same as threshold
     float margin = -1;
     int top_k = 1;
     bool reload = true;

@@ -13,6 +13,7 @@ enum {
     PROP_INDEX,
     PROP_METRIC,
     PROP_THRESHOLD,
+    PROP_MONOCHROME_THRESHOLD,
     PROP_MARGIN,
     PROP_TOP_K,
     PROP_UNKNOWN_LABEL,
@@ -101,6 +102,9 @@ void set_match_property(GObject *object, MatchState &state, guint id, const GVal
         case PROP_THRESHOLD:
             settings.threshold = g_value_get_float(value);
             break;
+        case PROP_MONOCHROME_THRESHOLD:
+            settings.monochrome_threshold = g_value_get_float(value);
+            break;
         case PROP_MARGIN:
             settings.margin = g_value_get_float(value);
             break;
@@ -172,6 +176,9 @@ void get_match_property(GObject *object, MatchState &state, guint id, GValue *va
     case PROP_THRESHOLD:
         g_value_set_float(value, settings.threshold);
         break;
+    case PROP_MONOCHROME_THRESHOLD:
+        g_value_set_float(value, settings.monochrome_threshold);
+        break;
     case PROP_MARGIN:
         g_value_set_float(value, settings.margin);
         break;
@@ -240,6 +247,12 @@ void install_match_properties(GObjectClass *klass) {
                                "A person is known at this distance or nearer (-1 = the model's "
                                "own)",
                                -1, G_MAXFLOAT, -1, kPlaying));
+    install(
+        PROP_MONOCHROME_THRESHOLD,
+        g_param_spec_float("monochrome-threshold", "Monochrome threshold",
+                           "The threshold of faces without colours, as cameras give them at "
+                           "night (-1 = the same)",
+                           -1, G_MAXFLOAT, -1, kPlaying));
     install(
         PROP_MARGIN,
         g_param_spec_float("margin", "Margin",

@@ -86,6 +86,7 @@ struct _GstSphereFace {
     std::shared_ptr<GstCaps> crop_caps;
     std::string crop_template;
     std::shared_ptr<const sphere_meta::Embedding> embedding;
+    bool monochrome = false; ///< what was embedded has no colours
     GstSphereFaceState state = GST_SPHERE_FACE_STATE_UNDECIDED;
     GstSphereFaceReason reason = GST_SPHERE_FACE_REASON_NONE;
     std::optional<sphere_meta::MatchInfo> match;

@@ -125,6 +125,27 @@ void gst_sphere_face_set_embedding(GstSphereFace *face, const gfloat *values, gs
 }
 
 /**
+ * gst_sphere_face_get_monochrome:
+ * @face: a face
+ *
+ * Returns: whether the crop that was embedded has no colours: grey, or infrared
+ */
+gboolean gst_sphere_face_get_monochrome(const GstSphereFace *face) {
+    g_return_val_if_fail(face != nullptr, FALSE);
+    return face->monochrome;
+}
+
+/**
+ * gst_sphere_face_set_monochrome:
+ * @face: a face
+ * @monochrome: whether the crop that was embedded has no colours
+ */
+void gst_sphere_face_set_monochrome(GstSphereFace *face, gboolean monochrome) {
+    g_return_if_fail(face != nullptr);
+    face->monochrome = monochrome != FALSE;
+}
+
+/**
  * gst_sphere_face_get_state:
  * @face: a face
  *

@@ -200,6 +200,27 @@ TEST(Matcher, APersonsOwnThresholdReplacesTheCommonOne) {
     EXPECT_EQ(m->match(probe(at(48))).state, FaceState::Unknown);
 }
 
+TEST(Matcher, ProbesWithoutColoursHaveAThresholdOfTheirOwn) {
+    GallerySnapshot snapshot = gallery({{"ada", 0}, {"strict", 90}});
+    snapshot.thresholds = {{"strict", cosine_distance_of(5)}};
+    MatchOptions set = options(cosine_distance_of(20));
+    Embedding grey = probe(at(15));
+    grey.monochrome = true;
+    EXPECT_EQ(matcher(snapshot, set)->match(grey).state, FaceState::Known);
+    set.monochrome_threshold = cosine_distance_of(10);
+    const auto m = matcher(snapshot, set);
+    EXPECT_EQ(m->match(probe(at(15))).state, FaceState::Known);
+    const MatchResult result = m->match(grey);
+    EXPECT_EQ(result.state, FaceState::Unknown);
+    EXPECT_FLOAT_EQ(result.threshold, cosine_distance_of(10));
+    grey.values = at(9);
+    EXPECT_EQ(m->match(grey).state, FaceState::Known);
+    grey.values = at(82);
+    EXPECT_EQ(m->match(grey).state, FaceState::Unknown) << "a person's own comes first";
+    set.monochrome_threshold = -1;
+    EXPECT_EQ(Matcher::build(snapshot, set).error().code, Errc::InvalidArgument);
+}
+
 TEST(Matcher, ANegativeStrikesItsPersonOutAndNobodyElse) {
     GallerySnapshot snapshot = gallery({{"a", 0}, {"b", 30}, {"c", 80}});
     snapshot.negatives = {{1, "a", at(8)}};

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -31,6 +32,20 @@ Image noise(int width, int height, unsigned seed) {
     Image image(width, height);
     for (std::uint8_t &byte : image.bgr)
         byte = static_cast<std::uint8_t>(random() >> 24);
+    return image;
+}
+
+/// `grey` with each channel times a factor, and `noise_levels` either way added to each byte.
+Image tinted(const Image &grey, std::array<double, 3> factors, int noise_levels) {
+    std::mt19937 random(7);
+    Image image = grey;
+    for (std::size_t i = 0; i < image.bgr.size(); ++i) {
+        const double value = grey.bgr[i - i % 3] * factors[i % 3];
+        const int spread = 2 * noise_levels + 1;
+        const int noise_here = static_cast<int>(random() % spread) - noise_levels;
+        image.bgr[i] = static_cast<std::uint8_t>(
+            std::clamp(static_cast<int>(std::lround(value)) + noise_here, 0, 255));
+    }
     return image;
 }
 
@@ -87,6 +102,24 @@ Face mirrored(Face face, float width) {
         p.x = width - 1 - p.x;
     order_landmarks(*face.landmarks);
     return face;
+}
+
+TEST(Monochrome, GreyTintedAndNoisyPicturesAre) {
+    const Image grey = noise(96, 112, 3);
+    EXPECT_TRUE(is_monochrome(tinted(grey, {1, 1, 1}, 0)));
+    EXPECT_TRUE(is_monochrome(tinted(grey, {0.9, 1, 0.8}, 0))) << "a camera's green night";
+    EXPECT_TRUE(is_monochrome(tinted(grey, {1, 1, 1}, 1))) << "what a codec adds";
+    EXPECT_TRUE(is_monochrome(plain(96, 112, 90, 90, 90)));
+}
+
+TEST(Monochrome, PicturesOfTwoHuesAreNot) {
+    EXPECT_FALSE(is_monochrome(noise(96, 112, 3)));
+    Image two = tinted(noise(96, 112, 5), {1, 1, 1}, 0);
+    for (std::size_t i = 0; i < two.bgr.size() / 4; ++i) // a red patch, lips and cheeks say
+        if (i % 3 == 2)
+            two.bgr[i] = static_cast<std::uint8_t>(std::min(255, two.bgr[i] + 12));
+    EXPECT_FALSE(is_monochrome(two));
+    EXPECT_FALSE(is_monochrome(Image()));
 }
 
 TEST(Sharpness, IsTheLaplaciansVariance) {

@@ -89,6 +89,13 @@ TEST(Record, EmbeddingsOnlyWhenAskedFor) {
         Json::parse(to_json_line(no_stamp, true))["faces"][0]["embedding"]["model"].is_null());
 }
 
+TEST(Record, MonochromeIsSaidOfThoseFacesAlone) {
+    FrameRecord record = full_record();
+    EXPECT_FALSE(Json::parse(to_json_line(record, false))["faces"][0].contains("monochrome"));
+    record.faces[0].embedding->monochrome = true;
+    EXPECT_EQ(Json::parse(to_json_line(record, false))["faces"][0]["monochrome"], true);
+}
+
 TEST(Record, MatchOnlyForKnownFacesCandidatesForAll) {
     const std::pair<FaceState, const char *> states[] = {{FaceState::Unknown, "unknown"},
                                                          {FaceState::Ambiguous, "ambiguous"},

@@ -15,6 +15,40 @@ namespace {
 
 namespace fs = std::filesystem;
 
+TEST(Match, FacesWithoutColoursAreToldAndHaveAThresholdOfTheirOwn) {
+    const TempDir dir;
+    const Probe probe = probe_of_test_frame();
+    enrol(dir / "people.db", "ada", probe.values,
+          *sphere::EmbeddingStamp::from_string(probe.stamp));
+    for (const std::string format : {"GRAY8", "BGR"}) {
+        SCOPED_TRACE(format);
+        const bool grey = format == "GRAY8";
+        const Harness harness(gst_harness_new_parse(
+            (std::string(kRoad) +
+             " ! spherematch threshold=0.5 monochrome-threshold=0.25 gallery=" +
+             (dir / "people.db"))
+                .c_str()));
+        gst_harness_set_src_caps_str(harness.get(), caps_of(format, {96, 96}).c_str());
+        GstBuffer *in = make_frame(format, {96, 96}, 0);
+        if (!grey) { // a patch of another hue
+            GstMapInfo map;
+            ASSERT_TRUE(gst_buffer_map(in, &map, GST_MAP_WRITE));
+            for (gsize i = 2; i < map.size / 2; i += 3)
+                map.data[i] = 255;
+            gst_buffer_unmap(in, &map);
+        }
+        GstBuffer *out = gst_harness_push_and_pull(harness.get(), in);
+        ASSERT_NE(out, nullptr);
+        const GstSphereFace *face =
+            gst_sphere_face_meta_peek_face(gst_buffer_get_sphere_face_meta(out), 0);
+        EXPECT_EQ(gst_sphere_face_get_monochrome(face) != FALSE, grey);
+        gdouble threshold = 0;
+        ASSERT_TRUE(gst_sphere_face_get_match_info(face, nullptr, &threshold, nullptr));
+        EXPECT_DOUBLE_EQ(threshold, grey ? 0.25 : 0.5);
+        gst_buffer_unref(out);
+    }
+}
+
 TEST(Match, StatesCandidatesAndEvents) {
     const TempDir dir;
     const Probe probe = probe_of_test_frame();

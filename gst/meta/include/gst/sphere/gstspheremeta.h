@@ -140,6 +140,9 @@ GST_SPHERE_API const gchar *gst_sphere_face_get_embedding_stamp(const GstSphereF
 GST_SPHERE_API gchar *gst_sphere_face_dup_embedding_model(const GstSphereFace *face);
 GST_SPHERE_API void gst_sphere_face_set_embedding(GstSphereFace *face, const gfloat *values,
                                                   gsize n_values, const gchar *stamp);
+/* Whether the crop that was embedded has no colours: grey, or infrared. */
+GST_SPHERE_API gboolean gst_sphere_face_get_monochrome(const GstSphereFace *face);
+GST_SPHERE_API void gst_sphere_face_set_monochrome(GstSphereFace *face, gboolean monochrome);
 
 GST_SPHERE_API GstSphereFaceState gst_sphere_face_get_state(const GstSphereFace *face);
 GST_SPHERE_API GstSphereFaceReason gst_sphere_face_get_reason(const GstSphereFace *face);
