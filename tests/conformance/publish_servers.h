@@ -12,6 +12,7 @@
 #include <mutex>
 #include <netinet/in.h>
 #include <poll.h>
+#include <set>
 #include <sstream>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -255,7 +256,16 @@ class MqttServer final : public PublishServer {
     std::string location() const override {
         return "mqtt://127.0.0.1:" + std::to_string(port_) + "/cameras/door";
     }
-    std::vector<std::string> lines() const override { return lines_of_file(dir_ / "lines"); }
+    /// QoS 1, to the broker and from it: what was on its way when the broker stopped may come
+    /// twice. The same line has the same sequence, so it is the same record.
+    std::vector<std::string> lines() const override {
+        std::vector<std::string> once;
+        std::set<std::string> seen;
+        for (std::string &line : lines_of_file(dir_ / "lines"))
+            if (seen.insert(line).second)
+                once.push_back(std::move(line));
+        return once;
+    }
     ~MqttServer() override { subscriber_.stop(); }
 
   private:
