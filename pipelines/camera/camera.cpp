@@ -55,12 +55,16 @@ Camera::~Camera() {
     stop();
 }
 
-void Camera::stop() {
+void Camera::request_stop() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
     wake_.notify_all();
+}
+
+void Camera::stop() {
+    request_stop();
     if (thread_.joinable())
         thread_.join();
 }

@@ -26,6 +26,7 @@ class Camera {
     const CameraConfig &config() const { return config_; }
     CameraStatus status() const;
     std::optional<JpegFrame> latest_jpeg() { return stream_.watch(); }
+    void request_stop(); ///< returns at once
     void stop();
 
     Result<void> enrol(std::int64_t track, const std::string &person);

@@ -25,13 +25,6 @@ constexpr unsigned kHourMs = 3600 * 1000;
 constexpr std::uint64_t kExbibyte = 1ULL << 60;
 constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
 
-bool is_name(const std::string &text) {
-    constexpr std::string_view kAllowed =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    return !text.empty() && text.size() <= 64 && text.front() != '.' &&
-           text.find_first_not_of(kAllowed) == std::string::npos;
-}
-
 struct FileText {
     std::string text;
     bool others_may_read = false;
@@ -154,7 +147,7 @@ Result<CameraConfig> read_camera(const json &object, const std::string &file,
     CameraConfig camera;
     ConfigReader reader(object, file, place);
     reader.text("name", camera.name);
-    if (!is_name(camera.name))
+    if (!is_camera_name(camera.name))
         reader.fault("name", "must be 1 to 64 letters, digits, . _ or -, not beginning with .");
     read_address(reader, camera);
     read_transport(reader, camera);
@@ -262,6 +255,13 @@ Result<FleetConfig> parse(std::string_view text, const std::string &name, bool &
 }
 
 } // namespace
+
+bool is_camera_name(const std::string &text) {
+    constexpr std::string_view kAllowed =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    return !text.empty() && text.size() <= 64 && text.front() != '.' &&
+           text.find_first_not_of(kAllowed) == std::string::npos;
+}
 
 Result<FleetConfig> parse_fleet_config(std::string_view text, const std::string &name) {
     bool has_password = false;

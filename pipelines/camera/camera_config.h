@@ -76,6 +76,9 @@ struct FleetConfig {
     bool operator==(const FleetConfig &) const = default;
 };
 
+/// Whether `text` can name a camera, and a folder for its recordings.
+bool is_camera_name(const std::string &text);
+
 /// Reads `text`; `name` stands for the file in errors, which name the key too
 /// ("cameras.json: cameras[1].uri: ..."). Keys that are not known, values out of range, doubled
 /// names are errors. Passwords by password_env and password_file are read here. Errors:

@@ -5,6 +5,7 @@
 #include "core/gallery/store.h"
 #include "pipelines/camera/camera.h"
 #include "pipelines/camera/event_dispatcher.h"
+#include "pipelines/camera/uri.h"
 
 #include <filesystem>
 #include <utility>
@@ -73,9 +74,30 @@ struct CameraFleet::State {
         cameras.erase(found);
         return camera;
     }
+    void stop(const std::vector<std::string> &names) {
+        std::vector<std::shared_ptr<Camera>> stopping;
+        for (const std::string &name : names)
+            if (auto camera = take(name)) {
+                camera->request_stop(); // all at once: each may take its time to end in order
+                stopping.push_back(std::move(camera));
+            }
+        for (const auto &camera : stopping)
+            camera->stop();
+    }
     Result<void> start(CameraConfig config) {
-        if (config.name.empty())
-            return fail(Errc::InvalidArgument, "a camera needs a name");
+        if (!is_camera_name(config.name))
+            return fail(Errc::InvalidArgument,
+                        "a camera's name has 1 to 64 letters, digits, . _ or -, and does not "
+                        "begin with .");
+        const auto address = split_address(config.uri);
+        if (!address)
+            return fail(Errc::InvalidArgument, "camera ", config.name, ": ",
+                        address.error().message);
+        if (address->uri != config.uri) { // who calls may not know that we take them apart
+            config.uri = address->uri;
+            config.user = address->user;
+            config.password = address->password;
+        }
         if (find(config.name))
             return fail(Errc::InvalidArgument, "there is a camera named ", config.name,
                         " already");
@@ -124,16 +146,15 @@ Result<void> CameraFleet::apply(const FleetConfig &config) {
     std::map<std::string, const CameraConfig *> wanted;
     for (const CameraConfig &camera : config.cameras)
         wanted.emplace(camera.name, &camera);
+    std::vector<std::string> unwanted;
     for (const std::string &name : names()) {
-        const auto camera = state_->find(name);
         const auto found = wanted.find(name);
-        if (found != wanted.end() && *found->second == camera->config()) {
+        if (found != wanted.end() && *found->second == state_->find(name)->config())
             wanted.erase(found);
-            continue;
-        }
-        if (const auto taken = state_->take(name))
-            taken->stop();
+        else
+            unwanted.push_back(name);
     }
+    state_->stop(unwanted);
     Result<void> first;
     for (const CameraConfig &camera : config.cameras)
         if (wanted.contains(camera.name))
@@ -144,9 +165,7 @@ Result<void> CameraFleet::apply(const FleetConfig &config) {
 
 void CameraFleet::stop() {
     const std::lock_guard lock(state_->changes);
-    for (const std::string &name : names())
-        if (const auto camera = state_->take(name))
-            camera->stop();
+    state_->stop(names());
 }
 
 std::vector<std::string> CameraFleet::names() const {

@@ -369,7 +369,10 @@ void CameraPipeline::no_more_pads() {
 Result<void> CameraPipeline::start() {
     if (gst_element_set_state(pipeline_.get(), GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE)
         return {};
-    const Report report = poll(std::chrono::milliseconds(0));
+    Report report;
+    do
+        report = poll(std::chrono::milliseconds(0));
+    while (report.news == News::Warning);
     return fail(Errc::Io, report.text.empty() ? "the pipeline did not start" : report.text);
 }
 

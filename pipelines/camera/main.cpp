@@ -147,5 +147,6 @@ int main(int argc, char **argv) {
     sphere::set_log_sink(log_line);
     const int result = only_check ? check(argv[2]) : run(first);
     sphere::set_log_sink({});
+    gst_deinit(); // for GStreamer's leaks tracer
     return result;
 }

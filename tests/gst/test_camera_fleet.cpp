@@ -84,6 +84,8 @@ TEST_F(CameraFleetTest, PlaysAndDescribesItself) {
 
     EXPECT_EQ(fleet_.add(camera("door", "test:", gallery_)).error().code,
               Errc::InvalidArgument);
+    EXPECT_EQ(fleet_.add(camera("../door", "test:", gallery_)).error().code,
+              Errc::InvalidArgument);
     EXPECT_TRUE(fleet_.remove("door").ok());
     EXPECT_EQ(fleet_.remove("door").error().code, Errc::NotFound);
     EXPECT_TRUE(fleet_.statuses().empty());
