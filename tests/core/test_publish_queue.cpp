@@ -271,7 +271,7 @@ TEST_F(PublishQueueTest, SpillsWhileAwayAndDeliversEachOnceInOrder) {
     server_->set_up(false);
     for (std::uint64_t i = 10; i < 1000; i += 10) {
         publish(i, i + 10);
-        std::this_thread::sleep_for(1ms);
+        ASSERT_TRUE(soon([&] { return queue_->counts().queued < 40; }));
     }
     ASSERT_TRUE(soon([&] { return queue_->counts().spill_waiting == 990; }));
     EXPECT_EQ(queue_->counts().dropped, 0u);
