@@ -24,26 +24,29 @@ Leaky leaky_of(PublishLeaky leaky) {
     return Leaky::Downstream;
 }
 
+void say_away(GstElement *element, const std::string &shown, const Error &error) {
+    const GstErrorCode code = gst_error_code(error.code);
+    gst_element_message_full_with_details(
+        element, GST_MESSAGE_WARNING, code.domain, code.code,
+        g_strdup_printf("Records are not delivered: %s", error.message.c_str()),
+        g_strdup("It is tried again until they are."), __FILE__, GST_FUNCTION, __LINE__,
+        gst_structure_new("details", "event", G_TYPE_STRING, "lost", "location", G_TYPE_STRING,
+                          shown.c_str(), "reason", G_TYPE_STRING, error.message.c_str(),
+                          nullptr));
+}
+
+void say_back(GstElement *element, const std::string &shown) {
+    GST_ELEMENT_INFO_WITH_DETAILS(
+        element, RESOURCE, WRITE, ("Records are delivered to %s again.", shown.c_str()),
+        (nullptr),
+        ("event", G_TYPE_STRING, "found", "location", G_TYPE_STRING, shown.c_str(), nullptr));
+}
+
 QueueListener listener_of(GstElement *element, const std::string &shown) {
     Stats *stats = GST_SPHERE_FILTER(element)->stats;
     QueueListener listener;
-    listener.away = [element, shown](const Error &error) {
-        const GstErrorCode code = gst_error_code(error.code);
-        gst_element_message_full_with_details(
-            element, GST_MESSAGE_WARNING, code.domain, code.code,
-            g_strdup_printf("Records are not delivered: %s", error.message.c_str()),
-            g_strdup("It is tried again until they are."), __FILE__, GST_FUNCTION, __LINE__,
-            gst_structure_new("details", "event", G_TYPE_STRING, "lost", "location",
-                              G_TYPE_STRING, shown.c_str(), "reason", G_TYPE_STRING,
-                              error.message.c_str(), nullptr));
-    };
-    listener.back = [element, shown] {
-        GST_ELEMENT_INFO_WITH_DETAILS(element, RESOURCE, WRITE,
-                                      ("Records are delivered to %s again.", shown.c_str()),
-                                      (nullptr),
-                                      ("event", G_TYPE_STRING, "found", "location",
-                                       G_TYPE_STRING, shown.c_str(), nullptr));
-    };
+    listener.away = [element, shown](const Error &error) { say_away(element, shown, error); };
+    listener.back = [element, shown] { say_back(element, shown); };
     listener.rejected = [element, stats](const Error &error) {
         stats->add_error();
         post_warning(element, error);
