@@ -2,12 +2,9 @@
 // A key from a file or from the environment.
 #include "core/gallery/gallery_key.h"
 
-#include <cerrno>
+#include "core/base/private_file.h"
+
 #include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace sphere {
 namespace {
@@ -20,30 +17,18 @@ const char *variable(const char *name) {
     return value != nullptr && value[0] != '\0' ? value : nullptr;
 }
 
-Error key_error(Errc code, const std::string &path, const std::string &what) {
-    return fail(code, kGalleryKeyFileVariable, ": key file ", path, " ", what);
-}
-
 Result<std::string> read_key_file(const std::string &path) {
-    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0)
-        return key_error(errno == EACCES ? Errc::Permission : Errc::NotFound, path,
-                         std::string("cannot be read: ") + std::strerror(errno));
-    struct stat status {};
-    std::string key(kMaxKeyBytes + 1, '\0');
-    const bool known = fstat(file, &status) == 0 && S_ISREG(status.st_mode);
-    const ssize_t size = known ? read(file, key.data(), key.size()) : -1;
-    close(file);
-    if (size < 0)
-        return key_error(Errc::InvalidArgument, path, "is not a file");
-    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return key_error(Errc::Permission, path, "may be used by others: chmod 600 it");
-    key.resize(static_cast<std::size_t>(size));
-    while (!key.empty() && (key.back() == '\n' || key.back() == '\r'))
-        key.pop_back();
-    if (key.empty() || key.size() > kMaxKeyBytes)
-        return key_error(Errc::InvalidArgument, path,
-                         key.empty() ? "is empty" : "is larger than a key can be");
+    const auto key_error = [](Errc code, const std::string &what) {
+        return fail(code, kGalleryKeyFileVariable, ": key file ", what);
+    };
+    auto key = read_private_file(path, kMaxKeyBytes + 2); // a line's end does not count
+    if (!key)
+        return key_error(key.error().code, key.error().message);
+    while (!key->empty() && (key->back() == '\n' || key->back() == '\r'))
+        key->pop_back();
+    if (key->empty() || key->size() > kMaxKeyBytes)
+        return key_error(Errc::InvalidArgument,
+                         path + (key->empty() ? " is empty" : " is larger than a key can be"));
     return key;
 }
 

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "core/publish/credentials.h"
 
+#include "core/base/private_file.h"
+
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
 #include <string_view>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <utility>
 
 namespace sphere {
@@ -21,28 +18,8 @@ std::string variable(const char *name) {
     return value != nullptr ? value : "";
 }
 
-Error file_error(Errc code, const std::string &path, std::string_view what) {
-    return fail(code, "credentials-file ", path, " ", what);
-}
-
-Result<std::string> read_private_file(const std::string &path) {
-    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0)
-        return file_error(errno == EACCES ? Errc::Permission : Errc::NotFound, path,
-                          std::string("cannot be read: ") + std::strerror(errno));
-    struct stat status {};
-    std::string text(kMaxFileBytes + 1, '\0');
-    const bool regular = fstat(file, &status) == 0 && S_ISREG(status.st_mode);
-    const ssize_t size = regular ? read(file, text.data(), text.size()) : -1;
-    close(file);
-    if (size < 0)
-        return file_error(Errc::InvalidArgument, path, "is not a file");
-    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return file_error(Errc::Permission, path, "may be used by others: chmod 600 it");
-    if (static_cast<std::size_t>(size) > kMaxFileBytes)
-        return file_error(Errc::InvalidArgument, path, "is too large");
-    text.resize(static_cast<std::size_t>(size));
-    return text;
+Error file_error(Errc code, const std::string &what) {
+    return fail(code, "credentials-file ", what);
 }
 
 bool is_printable(std::string_view text) {
@@ -58,9 +35,9 @@ Result<Credentials> read_credentials(const std::string &path) {
                            variable(kPasswordVariable),
                            variable(kTokenVariable),
                            {}};
-    const auto text = read_private_file(path);
+    const auto text = read_private_file(path, kMaxFileBytes);
     if (!text)
-        return text.error();
+        return file_error(text.error().code, text.error().message);
     Credentials credentials;
     const std::pair<std::string_view, std::string *> members[] = {
         {"username=", &credentials.username},
@@ -80,9 +57,10 @@ Result<Credentials> read_credentials(const std::string &path) {
             std::find_if(std::begin(members), std::end(members),
                          [line](const auto &one) { return line.starts_with(one.first); });
         if (member == std::end(members) || !is_printable(line))
-            return file_error(Errc::InvalidArgument, path,
-                              "has lines of username=, password=, token= and query= only, "
-                              "without control characters");
+            return file_error(Errc::InvalidArgument,
+                              path +
+                                  " has lines of username=, password=, token= and query= only, "
+                                  "without control characters");
         *member->second = line.substr(member->first.size());
     }
     return credentials;

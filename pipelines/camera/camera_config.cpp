@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/camera/camera_config.h"
 
+#include "core/base/private_file.h"
 #include "pipelines/camera/config_reader.h"
 #include "pipelines/camera/uri.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
 #include <set>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace sphere::camera {
 namespace {
@@ -23,47 +19,6 @@ constexpr std::size_t kMaxPasswordBytes = 4096;
 constexpr std::size_t kMaxCameras = 256;
 constexpr unsigned kHourMs = 3600 * 1000;
 constexpr std::uint64_t kExbibyte = 1ULL << 60;
-constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
-
-struct FileText {
-    std::string text;
-    bool others_may_read = false;
-};
-
-// Regular files only: a pipe would make us wait.
-Result<FileText> read_file(const std::string &path, std::size_t most) {
-    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return fail(errno == ENOENT ? Errc::NotFound : Errc::Permission, path, ": ",
-                    std::strerror(errno));
-    struct stat info {};
-    FileText file;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        close(fd);
-        return fail(Errc::InvalidArgument, path, " is not a file");
-    }
-    file.others_may_read = (info.st_mode & kOthers) != 0;
-    file.text.resize(most + 1);
-    std::size_t size = 0;
-    while (size < file.text.size()) {
-        const ssize_t n = read(fd, file.text.data() + size, file.text.size() - size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            const int error = errno;
-            close(fd);
-            return fail(Errc::Io, path, ": ", std::strerror(error));
-        }
-        if (n == 0)
-            break;
-        size += static_cast<std::size_t>(n);
-    }
-    close(fd);
-    if (size > most)
-        return fail(Errc::InvalidArgument, path, " is larger than ", most, " bytes");
-    file.text.resize(size);
-    return file;
-}
 
 void read_password(ConfigReader &reader, CameraConfig &camera) {
     std::string variable, path;
@@ -84,14 +39,10 @@ void read_password(ConfigReader &reader, CameraConfig &camera) {
     }
     if (path.empty())
         return;
-    auto file = read_file(path, kMaxPasswordBytes);
-    if (!file)
-        return reader.fault("password_file", file.error().message, file.error().code);
-    if (file->others_may_read)
-        return reader.fault("password_file",
-                            path + " may be read by others than its owner: chmod 600 it",
-                            Errc::Permission);
-    camera.password = file->text.substr(0, file->text.find_first_of("\r\n"));
+    const auto text = read_private_file(path, kMaxPasswordBytes);
+    if (!text)
+        return reader.fault("password_file", text.error().message, text.error().code);
+    camera.password = text->substr(0, text->find_first_of("\r\n"));
 }
 
 void read_address(ConfigReader &reader, CameraConfig &camera) {
@@ -269,12 +220,12 @@ Result<FleetConfig> parse_fleet_config(std::string_view text, const std::string 
 }
 
 Result<FleetConfig> load_fleet_config(const std::string &path) {
-    const auto file = read_file(path, kMaxConfigBytes);
+    const auto file = read_small_file(path, kMaxConfigBytes);
     if (!file)
         return file.error();
     bool has_password = false;
     auto config = parse(file->text, path, has_password);
-    if (config.ok() && has_password && file->others_may_read)
+    if (config.ok() && has_password && file->others_may_use)
         return fail(Errc::Permission, path,
                     ": holds a password and may be read by others than its owner: chmod 600 "
                     "it, or use password_env or password_file");
