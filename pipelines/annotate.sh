@@ -51,10 +51,7 @@ done
 need_plugin
 
 examine_input "$input"
-choose_encoder "$input_width" "$input_height" "$input_live"
-choose_muxer
-choose_clock "$input_rate" "$input_average_rate"
-choose_audio "$input_audio"
+choose_output
 annotated=$output.$container
 record=${record:-$output.jsonl}
 
@@ -62,8 +59,7 @@ road=(spheredetect "model=$detect_model" '!' spherealign '!' sphereembed "model=
     '!' spherematch "gallery=$gallery" '!' spherepublish "location=$record" '!' sphereoverlay)
 build_pipeline
 if [[ $print_only == yes ]]; then
-    printf '%q ' gst-launch-1.0 -e "${pipeline[@]}"
-    echo
+    print_pipeline
     exit 0
 fi
 run_pipeline

@@ -44,7 +44,7 @@ for video in "${videos[@]}"; do
     name=${video#"$from"/}
     # With its ending, so that a.mp4 and a.mov do not write to the same file.
     output=$to/$name
-    if compgen -G "$(printf '%q' "$output").mp4" >/dev/null || compgen -G "$(printf '%q' "$output").mkv" >/dev/null; then
+    if [[ -e $output.mp4 || -e $output.mkv ]]; then
         kept=$((kept + 1))
         continue
     fi

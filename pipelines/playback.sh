@@ -39,12 +39,7 @@ done
 sidecar=${sidecar:-${recording%.*}.jsonl}
 [[ -r $sidecar ]] || die "$sidecar cannot be read. Name the record with --sidecar"
 [[ $offset =~ ^-?[0-9]+$ ]] || die "--offset wants a whole number of ms, not $offset"
-if ! element_exists spheresidecar && [[ -e $root/build-demo/gst/libgstsphere.so ]]; then
-    use_build "$root/build-demo" "$root"
-fi
-have ffprobe || die "ffprobe is not here: apt-get install ffmpeg"
-element_exists spheresidecar || die "GStreamer does not find spheresidecar.
-    Build it (pipelines/demo.sh does), or run this inside: meson devenv -C BUILD"
+need_plugin spheresidecar
 
 examine_input "$recording"
 pipeline=(filesrc "location=$recording" '!' decodebin name=decoder

@@ -51,19 +51,10 @@ done
 [[ -z $seconds || $seconds =~ ^[1-9][0-9]*$ ]] || die "--seconds wants a whole number, not $seconds"
 
 have python3 || die "python3 is not here: apt-get install python3"
-have ffprobe || die "ffprobe is not here: apt-get install ffmpeg"
-have gst-launch-1.0 || die "gst-launch-1.0 is not here: apt-get install gstreamer1.0-tools"
-if ! element_exists spheredetect && [[ -e $root/build-demo/gst/libgstsphere.so ]]; then
-    use_build "$root/build-demo" "$root"
-fi
-element_exists spheredetect || die "GStreamer does not find spheredetect.
-    Build it (pipelines/demo.sh does), or run this inside: meson devenv -C BUILD"
+need_plugin
 
 examine_input "$input"
-choose_encoder "$input_width" "$input_height" "$input_live"
-choose_muxer
-choose_clock "$input_rate" "$input_average_rate"
-choose_audio "$input_audio"
+choose_output
 annotated=$output.$container record=$output.jsonl
 publish=(spherepublish "location=$record")
 [[ $embeddings == no ]] || publish+=(embeddings=true)
@@ -72,8 +63,7 @@ road=(spheredetect "model=$detect_model" '!' spheretrack '!' spherealign
 
 build_pipeline
 if [[ $print_only == yes ]]; then
-    printf '%q ' gst-launch-1.0 -e "${pipeline[@]}"
-    echo
+    print_pipeline
     exit 0
 fi
 run_pipeline

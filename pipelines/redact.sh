@@ -62,10 +62,7 @@ esac
 need_plugin
 examine_input "$input"
 [[ $sound == yes ]] || input_audio=''
-choose_encoder "$input_width" "$input_height" "$input_live"
-choose_muxer
-choose_clock "$input_rate" "$input_average_rate"
-choose_audio "$input_audio"
+choose_output
 # Read by run.sh.
 # shellcheck disable=SC2034
 annotated=$output.$container record=''
@@ -75,9 +72,7 @@ road=(spheredetect "model=$detect_model" '!' spheretrack)
 road+=('!' sphereredact "who=$who" "method=$method" ${image:+"image=$image"})
 build_pipeline
 if [[ $print_only == yes ]]; then
-    # shellcheck disable=SC2154
-    printf '%q ' gst-launch-1.0 -e "${pipeline[@]}"
-    echo
+    print_pipeline
     exit 0
 fi
 run_pipeline

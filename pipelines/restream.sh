@@ -81,8 +81,7 @@ if [[ -n $hls ]]; then
     pipeline=("${stream[@]}" '!' hlssink2 target-duration=2 playlist-length=6 max-files=8
         "location=$hls/part%05d.ts" "playlist-location=$hls/live.m3u8")
     if [[ $print_only == yes ]]; then
-        printf '%q ' gst-launch-1.0 -e "${pipeline[@]}"
-        echo
+        print_pipeline
         exit 0
     fi
     note "writing $hls/live.m3u8"

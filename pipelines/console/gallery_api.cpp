@@ -152,33 +152,41 @@ std::optional<GalleryApi::Gallery> GalleryApi::find(const std::string &name) {
 }
 
 std::vector<Route> GalleryApi::routes() {
-    const auto bound = [this](Response (GalleryApi::*function)(const Request &)) {
-        return [this, function](const Request &request) { return (this->*function)(request); };
+    const auto asks = [this](Response (GalleryApi::*answer)(const Request &, const Gallery &)) {
+        return [this, answer](const Request &request) {
+            const auto gallery = find(query_of(request, "gallery"));
+            return gallery ? (this->*answer)(request, *gallery) : no_gallery();
+        };
+    };
+    const auto changes = [this](Response (GalleryApi::*answer)(const json &, const Gallery &)) {
+        return [this, answer](const Request &request) {
+            const json body = body_of(request);
+            const auto gallery = find(text_of(body, "gallery"));
+            return gallery ? (this->*answer)(body, *gallery) : no_gallery();
+        };
     };
     return {
-        {"GET", "/api/people", false, false, bound(&GalleryApi::people)},
-        {"GET", "/api/people/faces", false, false, bound(&GalleryApi::faces)},
-        {"GET", "/api/strangers", false, false, bound(&GalleryApi::strangers)},
-        {"GET", "/api/face.jpg", false, false, bound(&GalleryApi::picture)},
-        {"POST", "/api/people/rename", false, false, bound(&GalleryApi::rename)},
-        {"POST", "/api/people/remove", false, false, bound(&GalleryApi::remove)},
-        {"POST", "/api/faces/remove", false, false, bound(&GalleryApi::remove_face)},
-        {"POST", "/api/strangers/promote", false, false, bound(&GalleryApi::promote)},
-        {"POST", "/api/enrol", false, false, bound(&GalleryApi::enrol)},
+        {"GET", "/api/people", false, false, asks(&GalleryApi::people)},
+        {"GET", "/api/people/faces", false, false, asks(&GalleryApi::faces)},
+        {"GET", "/api/strangers", false, false, asks(&GalleryApi::strangers)},
+        {"GET", "/api/face.jpg", false, false, asks(&GalleryApi::picture)},
+        {"POST", "/api/people/rename", false, false, changes(&GalleryApi::rename)},
+        {"POST", "/api/people/remove", false, false, changes(&GalleryApi::remove)},
+        {"POST", "/api/faces/remove", false, false, changes(&GalleryApi::remove_face)},
+        {"POST", "/api/strangers/promote", false, false, changes(&GalleryApi::promote)},
+        {"POST", "/api/enrol", false, false,
+         [this](const Request &request) { return enrol(request); }},
     };
 }
 
-Response GalleryApi::people(const Request &request) {
-    const auto gallery = find(query_of(request, "gallery"));
-    if (!gallery)
-        return no_gallery();
-    const auto store = open_store(gallery->location, OpenMode::Existing);
+Response GalleryApi::people(const Request &request, const Gallery &gallery) {
+    const auto store = open_store(gallery.location, OpenMode::Existing);
     if (!store)
         return error_response(store.error());
     const auto people = (*store)->list_people();
     if (!people)
         return error_response(people.error());
-    const auto admin = open_people_admin(gallery->location);
+    const auto admin = open_people_admin(gallery.location);
     if (!admin)
         return error_response(admin.error());
     const std::string wanted = lower(query_of(request, "q"));
@@ -198,14 +206,11 @@ Response GalleryApi::people(const Request &request) {
     return json_response({{"people", list}, {"matching", matching}, {"all", people->size()}});
 }
 
-Response GalleryApi::faces(const Request &request) {
-    const auto gallery = find(query_of(request, "gallery"));
-    if (!gallery)
-        return no_gallery();
+Response GalleryApi::faces(const Request &request, const Gallery &gallery) {
     const std::string id = query_of(request, "id");
     if (id.empty())
         return error_response(400, "say whose faces: id");
-    const auto admin = open_people_admin(gallery->location);
+    const auto admin = open_people_admin(gallery.location);
     if (!admin)
         return error_response(admin.error());
     const auto faces = (*admin)->list_faces(id);
@@ -217,11 +222,8 @@ Response GalleryApi::faces(const Request &request) {
     return json_response({{"faces", list}});
 }
 
-Response GalleryApi::strangers(const Request &request) {
-    const auto gallery = find(query_of(request, "gallery"));
-    if (!gallery)
-        return no_gallery();
-    const auto admin = open_people_admin(gallery->location);
+Response GalleryApi::strangers(const Request &, const Gallery &gallery) {
+    const auto admin = open_people_admin(gallery.location);
     if (!admin)
         return error_response(admin.error());
     auto notes = (*admin)->notes(0);
@@ -244,11 +246,8 @@ Response GalleryApi::strangers(const Request &request) {
     return json_response({{"strangers", list}, {"all", notes->strangers.size()}});
 }
 
-Response GalleryApi::picture(const Request &request) {
-    const auto gallery = find(query_of(request, "gallery"));
-    if (!gallery)
-        return no_gallery();
-    const auto admin = open_people_admin(gallery->location);
+Response GalleryApi::picture(const Request &request, const Gallery &gallery) {
+    const auto admin = open_people_admin(gallery.location);
     if (!admin)
         return error_response(admin.error());
     const std::string face = query_of(request, "face");
@@ -263,16 +262,12 @@ Response GalleryApi::picture(const Request &request) {
     return response;
 }
 
-Response GalleryApi::rename(const Request &request) {
-    const json body = body_of(request);
-    const auto gallery = find(text_of(body, "gallery"));
-    if (!gallery)
-        return no_gallery();
+Response GalleryApi::rename(const json &body, const Gallery &gallery) {
     const auto name = good_name(text_of(body, "name"));
     if (!name)
         return error_response(name.error());
     const std::string id = text_of(body, "id");
-    const auto admin = open_people_admin(gallery->location);
+    const auto admin = open_people_admin(gallery.location);
     if (!admin)
         return error_response(admin.error());
     std::vector<GalleryChange> changes;
@@ -288,46 +283,34 @@ Response GalleryApi::rename(const Request &request) {
     return json_response({{"id", *name}});
 }
 
-Response GalleryApi::remove(const Request &request) {
-    const json body = body_of(request);
-    const auto gallery = find(text_of(body, "gallery"));
-    if (!gallery)
-        return no_gallery();
+Response GalleryApi::remove(const json &body, const Gallery &gallery) {
     const std::string id = text_of(body, "id");
     if (id.empty() || text_of(body, "confirm") != id)
         return error_response(400, "removing cannot be undone: \"confirm\" must repeat \"id\"");
-    const auto done = source_.forget(gallery->cameras.front(), id);
+    const auto done = source_.forget(gallery.cameras.front(), id);
     if (!done)
         return error_response(done.error());
     history_.forget(id);
     return json_response(json::object());
 }
 
-Response GalleryApi::remove_face(const Request &request) {
-    const json body = body_of(request);
-    const auto gallery = find(text_of(body, "gallery"));
-    if (!gallery)
-        return no_gallery();
+Response GalleryApi::remove_face(const json &body, const Gallery &gallery) {
     const auto face = integer_of(body, "face");
     if (!face)
         return error_response(400, "say which face: a number");
-    const auto admin = open_people_admin(gallery->location);
+    const auto admin = open_people_admin(gallery.location);
     if (!admin)
         return error_response(admin.error());
     const auto done = (*admin)->apply({RemoveFaces{{*face}}});
     return done ? json_response(json::object()) : error_response(done.error());
 }
 
-Response GalleryApi::promote(const Request &request) {
-    const json body = body_of(request);
-    const auto gallery = find(text_of(body, "gallery"));
-    if (!gallery)
-        return no_gallery();
+Response GalleryApi::promote(const json &body, const Gallery &gallery) {
     const auto name = good_name(text_of(body, "name"));
     if (!name)
         return error_response(name.error());
     const std::string stranger = text_of(body, "stranger");
-    const auto done = source_.promote(gallery->cameras.front(), stranger, *name);
+    const auto done = source_.promote(gallery.cameras.front(), stranger, *name);
     if (!done)
         return error_response(done.error());
     history_.rename(stranger, *name);

@@ -6,6 +6,8 @@
 #include "pipelines/console/event_history.h"
 #include "pipelines/console/http.h"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <map>
 #include <mutex>
 #include <optional>
@@ -34,14 +36,14 @@ class GalleryApi {
     std::vector<Route> routes();
 
   private:
-    Response people(const Request &request);
-    Response faces(const Request &request);
-    Response strangers(const Request &request);
-    Response picture(const Request &request);
-    Response rename(const Request &request);
-    Response remove(const Request &request);
-    Response remove_face(const Request &request);
-    Response promote(const Request &request);
+    Response people(const Request &request, const Gallery &gallery);
+    Response faces(const Request &request, const Gallery &gallery);
+    Response strangers(const Request &request, const Gallery &gallery);
+    Response picture(const Request &request, const Gallery &gallery);
+    Response rename(const nlohmann::json &body, const Gallery &gallery);
+    Response remove(const nlohmann::json &body, const Gallery &gallery);
+    Response remove_face(const nlohmann::json &body, const Gallery &gallery);
+    Response promote(const nlohmann::json &body, const Gallery &gallery);
     Response enrol(const Request &request);
     std::optional<Gallery> find(const std::string &name);
 

@@ -21,14 +21,15 @@ trust_system_certificates() {
     fi
 }
 
-# Ends the script where what it runs is not here. Needs common.sh, output.sh and root.
+# need_plugin [ELEMENT]: ends the script where what it runs is not here. Needs common.sh, output.sh and root.
 need_plugin() {
+    local element=${1:-spheredetect}
     have ffprobe || die "ffprobe is not here: apt-get install ffmpeg"
     have gst-launch-1.0 || die "gst-launch-1.0 is not here: apt-get install gstreamer1.0-tools"
     # shellcheck disable=SC2154
-    if ! element_exists spheredetect && [[ -e $root/build-demo/gst/libgstsphere.so ]]; then
+    if ! element_exists "$element" && [[ -e $root/build-demo/gst/libgstsphere.so ]]; then
         use_build "$root/build-demo" "$root"
     fi
-    element_exists spheredetect || die "GStreamer does not find spheredetect.
+    element_exists "$element" || die "GStreamer does not find $element.
     Build it (pipelines/demo.sh does), or run this inside: meson devenv -C BUILD"
 }

@@ -78,3 +78,14 @@ choose_audio() {
         die "the input has sound and there is no AAC encoder: apt-get install gstreamer1.0-libav"
     fi
 }
+
+# choose_output: how the input at hand (examine_input) becomes a file.
+choose_output() {
+    # shellcheck disable=SC2154
+    choose_encoder "$input_width" "$input_height" "$input_live"
+    choose_muxer
+    # shellcheck disable=SC2154
+    choose_clock "$input_rate" "$input_average_rate"
+    # shellcheck disable=SC2154
+    choose_audio "$input_audio"
+}

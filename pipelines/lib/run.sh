@@ -54,6 +54,12 @@ add_audio() {
     pipeline+=('!' "${queue[@]}" '!' "${audio_branch[@]}" '!' mux.)
 }
 
+# print_pipeline: the command in place of its run.
+print_pipeline() {
+    printf '%q ' gst-launch-1.0 -e "${pipeline[@]}"
+    echo
+}
+
 # Shows how many frames are done, on a terminal only.
 show_progress() {
     local of=''
