@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -46,12 +45,6 @@ def playwright():
     return folder
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class BrowserTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -71,7 +64,7 @@ class BrowserTest(unittest.TestCase):
         self.token_file = os.path.join(folder, "state", "console.token")
         with open(config, "w", encoding="utf-8") as file:
             json.dump({"cameras": cameras,
-                       "http": {"port": free_port(), "token_file": self.token_file}}, file)
+                       "http": {"port": support.free_port(), "token_file": self.token_file}}, file)
         self.log_path = os.path.join(folder, "log")
         with open(self.log_path, "w", encoding="utf-8") as log:
             process = subprocess.Popen([CAMERA, config], stdout=log, stderr=subprocess.STDOUT)

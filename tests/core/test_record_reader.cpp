@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Records read back: what was written comes back, and what is none of ours is refused.
 #include "core/publish/record_file.h"
+#include "tests/support/record_testing.h"
 #include "tests/support/temporary_directory.h"
 
 #include <gtest/gtest.h>
@@ -11,37 +12,20 @@ namespace sphere {
 namespace {
 
 FrameRecord full_record(std::uint64_t pts_ns) {
-    FrameRecord record;
-    record.stream = "cam1";
+    FrameRecord record = testing_support::full_record();
     record.pts_ns = pts_ns;
-    record.time_utc = "2024-05-01T12:00:00.040Z";
-    record.width = 1920;
-    record.height = 1080;
-    Face face;
-    face.box = {10.5F, -3, 100.1F, 120};
-    face.score = 0.9F;
-    face.landmarks = Landmarks5{{{1, 2}, {3.25F, 4}, {5, 6}, {7, 8}, {9, 10}}};
-    face.track_id = 42;
+    record.stream_time_ns.reset();
+    Face &face = record.faces[0];
     face.carried = true;
-    face.quality = Quality{0.8F, 0.7F, 0.6F, -5, 2.5F, 0.1F, 41};
     face.attributes = {{"age", "", 41.5F, {}, {}}, {"gender", "", 0, {"female"}, {0.75F}}};
-    face.embedding = Embedding{
-        std::make_shared<EmbeddingStamp>(EmbeddingStamp{"m", "s", "p", "t", "none", 3}),
-        {0.1F, -2, 1e-20F}};
-    MatchResult match;
-    match.state = FaceState::Known;
-    match.candidates = {{"ana", "Ana \"B.\"\n", 0.05F, 0.95F}, {"bo", "Bo", 0.25F, 0.75F}};
-    match.metric = "cosine";
-    match.threshold = 0.3F;
-    match.margin = 0.2F;
-    face.match = match;
+    face.match->candidates[0].label = "Ana \"B.\"\n";
     Face plain;
     plain.box = {1, 2, 3, 4};
     plain.reason = FaceReason::TooSmall;
     Face stranger;
     stranger.match = MatchResult{
         FaceState::Unknown, FaceReason::BelowThreshold, {}, "", 0, std::nullopt, "unknown-7"};
-    record.faces = {face, plain, stranger};
+    record.faces.insert(record.faces.end(), {plain, stranger});
     return record;
 }
 

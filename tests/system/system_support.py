@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import unittest
 
@@ -39,6 +40,13 @@ def need_plugin():
         raise unittest.SkipTest("built without the plugin: no gst-launch-1.0")
     if not os.path.exists(os.path.join(BUILD, "gst", "libgstsphere.so")):
         raise unittest.SkipTest("built without the plugin (enable with -Dgst=enabled)")
+
+
+def free_port():
+    """A port of the loopback that nobody listens at just now."""
+    with socket.socket() as probe_socket:
+        probe_socket.bind(("127.0.0.1", 0))
+        return probe_socket.getsockname()[1]
 
 
 def installed_models():

@@ -33,12 +33,6 @@ SOURCE = (f"videotestsrc is-live=true num-buffers={{}} ! video/x-raw,width=96,he
 EVENTS = "inference-interval=2 ! spheretrack ! spherepublish name=publish mode=events presence-timeout=10 stream=cam"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def wait_for(condition, timeout_s=30):
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -52,7 +46,7 @@ class Broker:
     """mosquitto in a folder of its own."""
 
     def __init__(self, folder, config=""):
-        self.folder, self.port, self.process = folder, free_port(), None
+        self.folder, self.port, self.process = folder, support.free_port(), None
         with open(os.path.join(folder, "mosquitto.conf"), "w", encoding="utf-8") as out:
             out.write(f"listener {self.port} 127.0.0.1\npersistence true\npersistence_location {folder}/\n"
                       "max_queued_messages 0\n")
@@ -295,7 +289,7 @@ class SecretsTest(PublishTest):
             self.assertNotIn(PASSWORD, said)
 
     def test_a_webhook_wants_its_token(self):
-        port = free_port()
+        port = support.free_port()
         server = subprocess.Popen(["/usr/bin/python3", os.path.join(support.ROOT, "tests", "support",
                                                                     "webhook_server.py"),
                                    str(port), self.path("bodies"), PASSWORD], stdin=subprocess.DEVNULL)

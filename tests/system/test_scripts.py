@@ -5,7 +5,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import unittest
@@ -133,7 +132,7 @@ class ScriptsTest(unittest.TestCase):
 
     def test_rtsp(self):
         server = subprocess.Popen(
-            [os.path.join(support.ROOT, "pipelines", "restream.sh"), "--rtsp", str(self.free_port()), "--redact",
+            [os.path.join(support.ROOT, "pipelines", "restream.sh"), "--rtsp", str(support.free_port()), "--redact",
              "all", *DETECTOR, self.clip], stdout=subprocess.PIPE, text=True)
         try:
             uri = server.stdout.readline().strip()
@@ -147,12 +146,6 @@ class ScriptsTest(unittest.TestCase):
             server.send_signal(signal.SIGINT)
             self.assertEqual(server.wait(timeout=20), 0)
             server.stdout.close()
-
-    @staticmethod
-    def free_port():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
 
 
 if __name__ == "__main__":
