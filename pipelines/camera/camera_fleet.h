@@ -47,13 +47,15 @@ struct CameraStatus {
     std::string name;
     std::string uri; ///< without credentials
     CameraState state = CameraState::Connecting;
-    std::uint64_t frames = 0;          ///< analysed, since the camera was added
-    std::uint64_t dropped = 0;         ///< decoded and left out because the analysis was behind
-    double frames_per_second = 0;      ///< analysed, over the last seconds
-    std::uint64_t reconnects = 0;      ///< tries after the first
-    std::uint64_t events = 0;          ///< since the camera was added
-    std::string last_error;            ///< empty: none so far
-    std::int64_t last_error_at_ms = 0; ///< Unix time; 0: none
+    std::uint64_t frames = 0;     ///< analysed, since the camera was added
+    std::uint64_t dropped = 0;    ///< decoded and left out because the analysis was behind
+    double frames_per_second = 0; ///< analysed, over the last seconds
+    /// From decoded to analysed, over the last frames of this connection; -1: no frame yet.
+    double delay_p50_ms = -1, delay_p99_ms = -1;
+    std::uint64_t reconnects = 0;        ///< tries after the first
+    std::uint64_t events = 0;            ///< since the camera was added
+    std::string last_error;              ///< empty: none so far
+    std::int64_t last_error_at_ms = 0;   ///< Unix time; 0: none
     std::int64_t last_frame_age_ms = -1; ///< -1: no frame yet
     std::int64_t started_at_ms = 0;      ///< Unix time; when the camera was added
     int width = 0, height = 0;           ///< of the frames; 0: not known yet

@@ -58,7 +58,7 @@ GstBusSyncReply sort_message(GstBus *, GstMessage *message, gpointer) {
     return GST_BUS_DROP;
 }
 
-GstPadProbeReturn see_decoded(GstPad *pad, GstPadProbeInfo *, gpointer stream) {
+GstPadProbeReturn see_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer stream) {
     GstElement *queue = gst_pad_get_parent_element(pad);
     if (queue == nullptr)
         return GST_PAD_PROBE_OK;
@@ -67,7 +67,8 @@ GstPadProbeReturn see_decoded(GstPad *pad, GstPadProbeInfo *, gpointer stream) {
     g_object_get(queue, "current-level-buffers", &held, "max-size-buffers", &most, "leaky",
                  &leaky, nullptr);
     gst_object_unref(queue);
-    static_cast<StreamState *>(stream)->add_decoded(leaky != 0 && held >= most);
+    static_cast<StreamState *>(stream)->add_decoded(
+        GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info)), leaky != 0 && held >= most);
     return GST_PAD_PROBE_OK;
 }
 

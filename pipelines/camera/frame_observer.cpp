@@ -118,7 +118,8 @@ void FrameObserver::see_frame(GstBuffer *buffer) {
         if (n > 0 && GST_VIDEO_INFO_FORMAT(&info_) != GST_VIDEO_FORMAT_UNKNOWN)
             shots_.see(info_, buffer, meta);
     }
-    targets_.stream.add_frame(info_.width, info_.height, std::move(faces));
+    targets_.stream.add_frame(GST_BUFFER_PTS(buffer), info_.width, info_.height,
+                              std::move(faces));
     flush_events();
     if (targets_.on_frame)
         targets_.on_frame(info_, buffer);

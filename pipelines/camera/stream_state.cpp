@@ -18,21 +18,53 @@ std::int64_t now_ns() {
 
 } // namespace
 
-void StreamState::add_decoded(bool one_is_dropped) {
+void StreamState::add_decoded(std::uint64_t pts_ns, bool one_is_dropped) {
     const std::lock_guard lock(mutex_);
     last_decoded_ = steady_clock::now();
+    underway_[decoded_count_++ % kUnderway] = {pts_ns, *last_decoded_};
     dropped_ += one_is_dropped ? 1 : 0;
 }
 
-void StreamState::add_frame(int width, int height, std::vector<FaceNow> faces) {
+void StreamState::add_frame(std::uint64_t pts_ns, int width, int height,
+                            std::vector<FaceNow> faces) {
     const auto now = steady_clock::now();
     const std::lock_guard lock(mutex_);
     ++frames_;
+    note_delay(pts_ns, now);
     width_ = width;
     height_ = height;
     faces_ = std::move(faces);
     last_frame_ = now;
     times_[times_count_++ % kWindow] = now;
+}
+
+void StreamState::note_delay(std::uint64_t pts_ns, SteadyTime now) {
+    const std::uint64_t held = std::min<std::uint64_t>(decoded_count_, kUnderway);
+    for (std::uint64_t back = 1; back <= held; ++back) {
+        const Underway &picture = underway_[(decoded_count_ - back) % kUnderway];
+        if (picture.pts_ns != pts_ns)
+            continue;
+        const float ms =
+            std::chrono::duration<float, std::milli>(now - picture.decoded).count();
+        if (delays_ms_.size() < kDelays)
+            delays_ms_.push_back(ms);
+        else
+            delays_ms_[delays_count_ % kDelays] = ms;
+        ++delays_count_;
+        return;
+    }
+}
+
+void StreamState::describe_delays(CameraStatus &status) const {
+    if (delays_ms_.empty())
+        return;
+    std::vector<float> sorted = delays_ms_;
+    std::ranges::sort(sorted);
+    const auto at = [&](std::size_t percent) {
+        return static_cast<double>(sorted[(sorted.size() - 1) * percent / 100]);
+    };
+    status.delay_p50_ms = at(50);
+    status.delay_p99_ms = at(99);
 }
 
 void StreamState::set_jpeg(std::vector<std::uint8_t> bytes, int width, int height) {
@@ -53,6 +85,9 @@ void StreamState::begin_attempt() {
     const std::lock_guard lock(mutex_);
     last_decoded_.reset();
     times_count_ = 0;
+    decoded_count_ = 0;
+    delays_ms_.clear();
+    delays_count_ = 0;
 }
 
 std::optional<SteadyTime> StreamState::last_decoded() const {
@@ -99,6 +134,7 @@ void StreamState::describe(CameraStatus &status) const {
     status.height = height_;
     status.faces = faces_;
     status.frames_per_second = frames_per_second();
+    describe_delays(status);
     if (last_frame_)
         status.last_frame_age_ms =
             duration_cast<std::chrono::milliseconds>(steady_clock::now() - *last_frame_)

@@ -21,8 +21,9 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 class StreamState {
   public:
     // From streaming threads.
-    void add_decoded(bool one_is_dropped);
-    void add_frame(int width, int height, std::vector<FaceNow> faces);
+    /// `pts_ns` ties a decoded picture to its analysed frame.
+    void add_decoded(std::uint64_t pts_ns, bool one_is_dropped);
+    void add_frame(std::uint64_t pts_ns, int width, int height, std::vector<FaceNow> faces);
     void set_jpeg(std::vector<std::uint8_t> bytes, int width, int height);
     bool watched() const;
 
@@ -38,8 +39,12 @@ class StreamState {
 
   private:
     double frames_per_second() const;
+    void note_delay(std::uint64_t pts_ns, SteadyTime now);
+    void describe_delays(CameraStatus &status) const;
 
     static constexpr std::size_t kWindow = 128;
+    static constexpr std::size_t kUnderway = 64; ///< more than all queues between hold
+    static constexpr std::size_t kDelays = 1024; ///< that the percentiles look back on
     static constexpr std::chrono::seconds kWatchedFor{5};
 
     mutable std::mutex mutex_; ///< guards what follows
@@ -49,6 +54,14 @@ class StreamState {
     std::optional<SteadyTime> last_decoded_, last_frame_;
     std::array<SteadyTime, kWindow> times_{}; ///< of the last frames, a ring
     std::uint64_t times_count_ = 0;           ///< in this attempt
+    struct Underway {
+        std::uint64_t pts_ns;
+        SteadyTime decoded;
+    };
+    std::array<Underway, kUnderway> underway_{}; ///< the last decoded, a ring
+    std::uint64_t decoded_count_ = 0;            ///< in this attempt
+    std::vector<float> delays_ms_;               ///< a ring once it is kDelays long
+    std::uint64_t delays_count_ = 0;
     std::optional<JpegFrame> jpeg_;
     std::uint64_t jpeg_sequence_ = 0;
 

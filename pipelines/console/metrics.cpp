@@ -162,6 +162,15 @@ std::string metrics_text(const std::vector<CameraStatus> &cameras, std::uint64_t
     for (const CameraStatus &camera : cameras)
         if (camera.last_frame_age_ms >= 0)
             page.sample({{"camera", camera.name}}, seconds(camera.last_frame_age_ms));
+    page.family("sphere_camera_delay_seconds", "gauge",
+                "Time from decoded to analysed, over the last thousand frames.");
+    for (const CameraStatus &camera : cameras)
+        if (camera.delay_p50_ms >= 0) {
+            page.sample({{"camera", camera.name}, {"quantile", "0.5"}},
+                        camera.delay_p50_ms / 1000);
+            page.sample({{"camera", camera.name}, {"quantile", "0.99"}},
+                        camera.delay_p99_ms / 1000);
+        }
     write_states(page, cameras);
     write_faces(page, cameras);
     write_elements(page, cameras);

@@ -21,6 +21,8 @@ class FakeSource : public ConsoleSource {
         door.uri = "rtsp://camera/door";
         door.state = camera::CameraState::Playing;
         door.frames = 42;
+        door.delay_p50_ms = 12;
+        door.delay_p99_ms = 34;
         door.width = 640;
         door.height = 480;
         door.element_stats["match"]["strangers"] = 1;

@@ -356,6 +356,10 @@ TEST_F(ConsoleTest, MetricsAreWhatPrometheusReads) {
               std::string::npos)
         << text;
     EXPECT_NE(text.find("sphere_events_lost_total 3\n"), std::string::npos);
+    EXPECT_NE(text.find("sphere_camera_delay_seconds{camera=\"a\\\"b\\\\c\\nd\",quantile=\"0."
+                        "99\"} 0.034\n"),
+              std::string::npos)
+        << text;
     EXPECT_EQ(text.find("unknown-1"), std::string::npos) << "names of nobody";
     // Every sample's family was announced, once, with help and type before it.
     std::map<std::string, int> families;

@@ -72,6 +72,8 @@ TEST_F(CameraFleetTest, PlaysAndDescribesItself) {
     EXPECT_EQ(status->height, 240);
     EXPECT_EQ(status->uri, "test:ball");
     EXPECT_GT(status->frames_per_second, 0);
+    EXPECT_GT(status->delay_p50_ms, 0);
+    EXPECT_GE(status->delay_p99_ms, status->delay_p50_ms);
     EXPECT_EQ(status->reconnects, 0U);
     EXPECT_TRUE(status->last_error.empty()) << status->last_error;
     EXPECT_GE(status->last_frame_age_ms, 0);
