@@ -54,11 +54,12 @@ export function count(number, one, many) {
   return `${number} ${number === 1 ? one : many}`;
 }
 
-/// A picture, or the first letter of the name where there is none.
+/// A picture, or the first letter of the name where there is none or it is gone by now.
 export function facePicture(url, label, big = false) {
   const style = big ? "face big" : "face";
-  if (url) return h("img", { class: style, src: url, alt: "", loading: "lazy" });
-  return h("span", { class: style, "aria-hidden": "true" }, (label || "?").slice(0, 1).toUpperCase());
+  const letter = () => h("span", { class: style, "aria-hidden": "true" }, (label || "?").slice(0, 1).toUpperCase());
+  if (!url) return letter();
+  return h("img", { class: style, src: url, alt: "", loading: "lazy", onerror: (event) => event.target.replaceWith(letter()) });
 }
 
 export function empty(title, ...text) {
