@@ -43,6 +43,8 @@ static gboolean plugin_init(GstPlugin *plugin) {
     ok &= GST_ELEMENT_REGISTER(spherepublish, plugin);
     ok &= GST_ELEMENT_REGISTER(spherebin, plugin);
     ok &= GST_ELEMENT_REGISTER(spheresidecar, plugin);
+    ok &= GST_ELEMENT_REGISTER(sphereklvextract, plugin);
+    ok &= GST_ELEMENT_REGISTER(sphereklvcombine, plugin);
     return ok;
 }
 

@@ -220,6 +220,8 @@ Face face_of(const Json &json) {
     read_decision(json, face);
     if (const Json *embedding = member(json, "embedding"))
         face.embedding = embedding_of(*embedding);
+    if (const Json *monochrome = member(json, "monochrome"); monochrome && face.embedding)
+        face.embedding->monochrome = monochrome->is_boolean() && monochrome->get<bool>();
     return face;
 }
 

@@ -18,6 +18,7 @@
  * ]|
  */
 #include "gst/base/face_convert.h"
+#include "gst/base/record_convert.h"
 #include "gst/base/spherefilter.h"
 #include "gst/base/timestamps.h"
 #include "gst/base/tracks_object.h"
@@ -83,7 +84,7 @@ static Result<void> publish(GstSphereFilter *filter, PublishState &state,
 }
 
 static Result<void> publish_frame(GstSphereFilter *filter, PublishState &state,
-                                  GstBuffer *buffer, const GstSphereFaceMeta *meta) {
+                                  GstBuffer *buffer) {
     unsigned parts = sphere::gst::kQuality | sphere::gst::kMatch | sphere::gst::kAttributes;
     FrameRecord &record = state.record;
     {
@@ -92,17 +93,8 @@ static Result<void> publish_frame(GstSphereFilter *filter, PublishState &state,
         if (state.settings.options.embeddings)
             parts |= sphere::gst::kEmbedding;
     }
-    record.pts_ns = sphere::gst::pts_of(buffer);
-    record.stream_time_ns =
-        sphere::gst::stream_time_of(&GST_BASE_TRANSFORM(filter)->segment, buffer);
-    record.time_utc = sphere::gst::utc_of(buffer);
-    record.width = filter->info.width;
-    record.height = filter->info.height;
-    record.faces.clear();
-    const guint n = meta != nullptr ? gst_sphere_face_meta_get_n_faces(meta) : 0;
-    for (guint i = 0; i < n; ++i)
-        record.faces.push_back(
-            sphere::gst::face_from_meta(gst_sphere_face_meta_peek_face(meta, i), parts));
+    sphere::gst::fill_record(record, buffer, GST_BASE_TRANSFORM(filter)->segment, filter->info,
+                             parts);
     return publish(filter, state, record);
 }
 
@@ -173,7 +165,7 @@ static GstFlowReturn gst_sphere_publish_process(GstSphereFilter *filter, GstBuff
     if (meta != nullptr)
         filter->stats->add_faces(gst_sphere_face_meta_get_n_faces(meta));
     const Result<void> published = state.mode == PublishMode::Frames
-                                       ? publish_frame(filter, state, buffer, meta)
+                                       ? publish_frame(filter, state, buffer)
                                        : see_frame(filter, state, buffer, meta);
     if (!published) {
         filter->stats->add_error();

@@ -12,13 +12,11 @@
  * ]|
  */
 #include "core/publish/record_file.h"
-#include "gst/base/face_convert.h"
 #include "gst/base/model_properties.h"
+#include "gst/base/record_convert.h"
 #include "gst/base/spherefilter.h"
 #include "gst/base/timestamps.h"
 #include "gst/elements/elements.h"
-
-#include <algorithm>
 
 #define GST_CAT_DEFAULT gst_sphere_debug
 
@@ -113,57 +111,12 @@ static std::optional<guint64> time_of(GstSphereFilter *filter, const GstBuffer *
     return offset_ms < 0 ? *time - shift : *time + shift;
 }
 
-// Half of the time that the frame is shown; of a still picture, half a second.
-static guint64 tolerance_of(const GstVideoInfo &info, const GstBuffer *buffer) {
-    guint64 duration = 40 * GST_MSECOND;
-    if (GST_BUFFER_DURATION_IS_VALID(buffer) && GST_BUFFER_DURATION(buffer) > 0)
-        duration = GST_BUFFER_DURATION(buffer);
-    else if (info.fps_n > 0)
-        duration = gst_util_uint64_scale_int(GST_SECOND, info.fps_d, info.fps_n);
-    return std::min<guint64>(duration, GST_SECOND) / 2;
-}
-
-// To the size in which the frame is played; landmarks count from the first pixel's centre.
-static void scale(Face &face, float sx, float sy) {
-    face.box = {face.box.x * sx, face.box.y * sy, face.box.w * sx, face.box.h * sy};
-    if (face.landmarks)
-        for (Point2f &point : *face.landmarks)
-            point = {(point.x + 0.5F) * sx - 0.5F, (point.y + 0.5F) * sy - 0.5F};
-    if (face.quality)
-        face.quality->eye_distance_px *= sx;
-}
-
-static void attach(GstSphereFilter *filter, GstBuffer *buffer, FrameRecord &record) {
-    GstSphereFaceMeta *meta =
-        gst_buffer_add_sphere_face_meta(buffer, static_cast<guint>(filter->info.width),
-                                        static_cast<guint>(filter->info.height));
-    gst_sphere_face_meta_clear(meta);
-    const bool resized =
-        record.width > 0 && record.height > 0 &&
-        (record.width != filter->info.width || record.height != filter->info.height);
-    for (Face &face : record.faces) {
-        if (resized)
-            scale(face,
-                  static_cast<float>(filter->info.width) / static_cast<float>(record.width),
-                  static_cast<float>(filter->info.height) / static_cast<float>(record.height));
-        GstSphereFace *added = sphere::gst::new_meta_face(face);
-        sphere::gst::set_aligned(added, face);
-        if (face.embedding)
-            sphere::gst::set_embedding(added, *face.embedding);
-        if (face.match)
-            sphere::gst::set_match(added, *face.match);
-        sphere::gst::set_attributes(added, face.attributes);
-        gst_sphere_face_meta_add_face(meta, added);
-        gst_sphere_face_free(added);
-    }
-    gst_sphere_face_meta_sync(meta, buffer);
-}
-
 static GstFlowReturn gst_sphere_sidecar_process(GstSphereFilter *filter, GstBuffer *buffer) {
     SidecarState &state = *STATE(filter);
     const auto time = time_of(filter, buffer);
-    auto record = time ? state.records->find(*time, tolerance_of(filter->info, buffer))
-                       : Result<std::optional<FrameRecord>>(std::nullopt);
+    auto record =
+        time ? state.records->find(*time, sphere::gst::record_tolerance(filter->info, buffer))
+             : Result<std::optional<FrameRecord>>(std::nullopt);
     if (!record) { // the picture is worth showing without its faces
         filter->stats->add_error();
         if (state.log_fault())
@@ -176,7 +129,7 @@ static GstFlowReturn gst_sphere_sidecar_process(GstSphereFilter *filter, GstBuff
         return GST_FLOW_OK;
     }
     ++state.matched;
-    attach(filter, buffer, **record);
+    sphere::gst::attach_records(buffer, filter->info, {&**record, 1});
     filter->stats->add_faces((*record)->faces.size());
     return GST_FLOW_OK;
 }

@@ -17,6 +17,7 @@ FrameRecord full_record(std::uint64_t pts_ns) {
     record.stream_time_ns.reset();
     Face &face = record.faces[0];
     face.carried = true;
+    face.embedding->monochrome = true;
     face.attributes = {{"age", "", 41.5F, {}, {}}, {"gender", "", 0, {"female"}, {0.75F}}};
     face.match->candidates[0].label = "Ana \"B.\"\n";
     Face plain;

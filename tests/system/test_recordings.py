@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Recordings with a sidecar: record.sh writes it, playback.sh and players show it, galleries name it again."""
 
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -164,6 +166,58 @@ class RecordingTest(unittest.TestCase):
                      "!", "spherepublish", f"location={again}", "!", "fakesink"])
         records = support.read_records(again)
         self.assertEqual({r["faces"][0]["match"] and r["faces"][0]["match"]["id"] for r in records}, {"ada"})
+
+    def launch(self, description):
+        """gst-launch to its end; nothing may be logged as critical."""
+        done = support.run(["gst-launch-1.0", "-q", *shlex.split(description)])
+        self.assertNotIn("CRITICAL", done.stdout)
+
+    def record_inside(self, name, encoder, queue="queue"):
+        """A recording with its faces inside, and a sidecar of the same."""
+        self.launch(f"filesrc location={self.source} ! decodebin ! spheredetect model=fake-detect inference-interval=2 ! "
+                    "spheretrack ! spherealign ! sphereembed model=fake-embed ! "
+                    f"spherematch gallery={self.gallery} ! spherepublish location={self.path(name + '.jsonl')} embeddings=true "
+                    f"! sphereklvextract name=faces embeddings=true ! {queue} ! videoconvert ! {encoder} ! h264parse ! "
+                    f"mpegtsmux name=mux ! filesink location={self.path(name + '.ts')} faces.klv ! {queue} ! mux.")
+
+    def faces_inside(self, name):
+        """The faces of each frame as they are played back."""
+        played = self.path(name + ".played.jsonl")
+        self.launch(f"filesrc location={self.path(name + '.ts')} ! tsdemux name=demux demux. ! queue ! h264parse ! avdec_h264 "
+                    f"! sphereklvcombine name=faces ! spherepublish location={played} embeddings=true ! fakesink "
+                    "demux. ! meta/x-klv ! queue ! faces.klv")
+        return [record["faces"] for record in support.read_records(played)]
+
+    def test_faces_inside_the_recording_are_on_the_same_frames(self):
+        for name, encoder, queue in (
+                ("zero", "x264enc tune=zerolatency", "queue"),
+                ("ahead", "x264enc bframes=3", "queue max-size-time=0 max-size-bytes=0 max-size-buffers=200")):
+            with self.subTest(encoder=encoder):
+                self.record_inside(name, encoder, queue)
+                recorded = [record["faces"] for record in support.read_records(self.path(name + ".jsonl"))]
+                self.assertEqual(len(recorded), 50)
+                self.assertTrue(all(len(faces) == 1 for faces in recorded))
+                self.assertTrue(any(face["match"] and face["embedding"] for [face] in recorded))
+                self.assertGreater(len({json.dumps(faces) for faces in recorded}), 1, "a shifted frame would not show")
+                self.assertEqual(self.faces_inside(name), recorded)
+        streams = json.loads(support.run(["ffprobe", "-v", "error", "-of", "json", "-show_entries", "stream=codec_name",
+                                          self.path("zero.ts")]).stdout)["streams"]
+        self.assertEqual([stream["codec_name"] for stream in streams], ["h264", "klv"])
+
+    def test_a_recording_that_is_damaged_plays_with_the_faces_that_are_left(self):
+        self.record_inside("whole", "x264enc tune=zerolatency")
+        recorded = [record["faces"] for record in support.read_records(self.path("whole.jsonl"))]
+        with open(self.path("whole.ts"), "rb") as file:
+            stream = bytearray(file.read())
+        keys = [match.start() for match in re.finditer(rb"\x06\x0e\x2b\x34\x01\x01\x01\x01\x0fsphere\x01", stream)]
+        self.assertEqual(len(keys), 50)
+        stream[keys[10]] = 0  # no key any more
+        stream[keys[20] + 17] = 0xFF  # longer than what follows
+        stream[keys[30] + 25] = 0xFF  # no JSON any more
+        with open(self.path("damaged.ts"), "wb") as file:
+            file.write(stream)
+        played = self.faces_inside("damaged")
+        self.assertEqual(played, [[] if i in (10, 20, 30) else faces for i, faces in enumerate(recorded)])
 
     def test_bad_use_says_what_to_do(self):
         done = support.run([PLAYBACK, self.source], check=False)
