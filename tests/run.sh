@@ -79,8 +79,25 @@ configure() {
         meson setup "${again[@]}" "$build" -Dtests=enabled "${setup_options[@]}"
 }
 
+# The names of the chosen tests, or with --programs what has to be built for them.
+chosen_tests() {
+    local -a select=(--build-dir "$build" "$@")
+    [[ -n $filter ]] && select+=(--filter "$filter")
+    [[ $compiled_only == yes ]] && select+=(--compiled-only)
+    local suite
+    for suite in "${suites[@]}"; do
+        select+=(--suite "$suite")
+    done
+    /usr/bin/python3 "$root/tests/support/select_tests.py" "${select[@]}"
+}
+
 compile() {
-    run_quietly "$build/compile.log" ninja -C "$build" -j "${SPHERE_JOBS:-$(nproc)}"
+    local -a targets=()
+    if [[ $compiled_only == yes ]]; then
+        mapfile -t targets < <(chosen_tests --programs)
+        targets+=(gst/libgstsphere.so) # found at run time
+    fi
+    run_quietly "$build/compile.log" ninja -C "$build" -j "${SPHERE_JOBS:-$(nproc)}" "${targets[@]}"
 }
 
 # The models come from npm only here: no test depends on a download page. Without a network the
@@ -107,15 +124,8 @@ scan_plugins() {
 }
 
 run_tests() {
-    local -a select=(--build-dir "$build")
-    [[ -n $filter ]] && select+=(--filter "$filter")
-    [[ $compiled_only == yes ]] && select+=(--compiled-only)
-    local suite
-    for suite in "${suites[@]}"; do
-        select+=(--suite "$suite")
-    done
     local -a names
-    mapfile -t names < <(/usr/bin/python3 "$root/tests/support/select_tests.py" "${select[@]}")
+    mapfile -t names < <(chosen_tests)
     ((${#names[@]})) || die "no test matches; meson test -C $build --list shows their names"
     # A result file of an earlier run must not stand in for a test that crashes in this one.
     find "$build" -maxdepth 1 -name '*.xml' -delete

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Prints the names of a build's tests that match, one a line."""
+"""Prints the names of a build's tests that match, one a line, or the files to be built for them."""
 
 import argparse
 import json
@@ -14,6 +14,7 @@ def main():
     parser.add_argument("--filter", default="")
     parser.add_argument("--suite", action="append", default=[])
     parser.add_argument("--compiled-only", action="store_true")
+    parser.add_argument("--programs", action="store_true", help="print their programs, relative to the build")
     options = parser.parse_args()
 
     listing = subprocess.run(
@@ -29,7 +30,7 @@ def main():
             continue
         if options.compiled_only and not command[0].startswith(build):
             continue
-        print(test["name"])
+        print(os.path.relpath(command[0], build) if options.programs else test["name"])
 
 
 if __name__ == "__main__":
