@@ -26,6 +26,7 @@ struct Entity {
     const char *name;
     const char *icon;
     const char *value_template; ///< of a record
+    const char *device_class = nullptr;
 };
 
 constexpr Entity kFaceEvent = {
@@ -37,6 +38,20 @@ constexpr Entity kLastPerson = {"sensor", "person", "Last person", "mdi:account"
                                 "{{ value_json.label }}"};
 constexpr Entity kFaceCount = {"sensor", "faces", "Faces", "mdi:face-recognition",
                                "{{ value_json.faces | count }}"};
+constexpr Entity kKnownByEvents = {
+    "binary_sensor",
+    "known",
+    "Known person in view",
+    "mdi:account-check",
+    "{{ 'ON' if value_json.known_in_view | default(0) > 0 else 'OFF' }}",
+    "occupancy"};
+constexpr Entity kKnownByFrames = {"binary_sensor",
+                                   "known",
+                                   "Known person in view",
+                                   "mdi:account-check",
+                                   "{{ 'ON' if value_json.faces | selectattr('state', 'eq', "
+                                   "'known') | list | count > 0 else 'OFF' }}",
+                                   "occupancy"};
 
 DiscoveryMessage announce(const Entity &entity, const std::string &topic,
                           const PublishOptions &options) {
@@ -52,6 +67,8 @@ DiscoveryMessage announce(const Entity &entity, const std::string &topic,
     json.key("value_template").string(entity.value_template);
     json.key("availability_topic").string(topic + "/status");
     json.key("icon").string(entity.icon);
+    if (entity.device_class != nullptr)
+        json.key("device_class").string(entity.device_class);
     if (std::string_view(entity.component) == "event") {
         json.key("event_types").begin_array();
         for (const char *type : {"appeared", "identified", "renamed", "left"})
@@ -78,8 +95,9 @@ std::vector<DiscoveryMessage> home_assistant_discovery(const std::string &topic,
     if (!options.home_assistant)
         return {};
     if (!options.events)
-        return {announce(kFaceCount, topic, options)};
-    return {announce(kFaceEvent, topic, options), announce(kLastPerson, topic, options)};
+        return {announce(kFaceCount, topic, options), announce(kKnownByFrames, topic, options)};
+    return {announce(kFaceEvent, topic, options), announce(kLastPerson, topic, options),
+            announce(kKnownByEvents, topic, options)};
 }
 
 } // namespace sphere

@@ -16,8 +16,8 @@ struct DiscoveryMessage {
 };
 
 /// One an entity: with options.events an event and a sensor of who it was last, else a sensor
-/// of how many faces there are. `topic`: where the records go; topic/status: "online",
-/// "offline".
+/// of how many faces there are; in either case whether somebody known is in view. `topic`:
+/// where the records go; topic/status: "online", "offline".
 std::vector<DiscoveryMessage> home_assistant_discovery(const std::string &topic,
                                                        const PublishOptions &options);
 

@@ -4,16 +4,14 @@
 #include "core/publish/credentials.h"
 #include "core/publish/in_flight.h"
 #include "core/publish/network_destinations.h"
+#include "core/publish/tls_files.h"
 
 #include "core/base/log.h"
 
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <librdkafka/rdkafka.h>
-#include <unistd.h>
 
 namespace sphere {
 namespace {
@@ -51,10 +49,7 @@ class KafkaDestination final : public Destination {
     bool configure(rd_kafka_conf_t *conf, std::string &why) const;
     void reset();
     bool hand_over(const Message &message);
-    Error error() const {
-        return fail(Errc::Io, "publish to ", location_.shown, ": ",
-                    why_.empty() ? "no answer within the time-out" : why_);
-    }
+    Error error() const;
     static void reported(rd_kafka_t *, const rd_kafka_message_t *message, void *self);
     static void failed(rd_kafka_t *, int code, const char *reason, void *self);
     /// The library's own log; ours says once what is wrong, with `failed`.
@@ -85,6 +80,16 @@ void KafkaDestination::reported(rd_kafka_t *, const rd_kafka_message_t *message,
         kafka->refused_ = sequence;
 }
 
+Error KafkaDestination::error() const {
+    const bool handshake = why_.find("SSL handshake failed") != std::string::npos;
+    return fail(Errc::Io, "publish to ", location_.shown, ": ",
+                why_.empty() ? "no answer within the time-out" : why_,
+                handshake
+                    ? ": name the authority that vouches for the cluster in ca-file, and its "
+                      "brokers as their certificates do in location"
+                    : "");
+}
+
 void KafkaDestination::failed(rd_kafka_t *, int, const char *reason, void *self) {
     static_cast<KafkaDestination *>(self)->why_ = reason;
 }
@@ -102,6 +107,8 @@ bool KafkaDestination::configure(rd_kafka_conf_t *conf, std::string &why) const 
         {"reconnect.backoff.max.ms", "2000"},
         {"linger.ms", "5"},
         {"security.protocol", protocol},
+        {"ssl.endpoint.identification.algorithm",
+         location_.tls ? "https" : ""}, // not yet in 1.x
         {"ssl.ca.location", options_.ca_file},
         {"ssl.certificate.location", options_.cert_file},
         {"ssl.key.location", options_.key_file},
@@ -124,11 +131,6 @@ bool KafkaDestination::configure(rd_kafka_conf_t *conf, std::string &why) const 
 }
 
 Result<void> KafkaDestination::start() {
-    for (const std::string *file : {&options_.ca_file, &options_.cert_file, &options_.key_file})
-        if (!file->empty() && access(file->c_str(), R_OK) != 0)
-            return fail(errno == EACCES ? Errc::Permission : Errc::NotFound, "TLS file ", *file,
-                        ": ", std::strerror(errno),
-                        ": ca-file, cert-file and key-file name PEM files");
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_opaque(conf, this);
     rd_kafka_conf_set_dr_msg_cb(conf, &KafkaDestination::reported);
@@ -143,7 +145,8 @@ Result<void> KafkaDestination::start() {
     if (producer_ != nullptr)
         return {};
     rd_kafka_conf_destroy(conf);
-    return fail(Errc::InvalidArgument, "publish to ", location_.shown, ": ", why);
+    return fail(Errc::InvalidArgument, "publish to ", location_.shown, ": ", why,
+                location_.tls ? ": check ca-file, cert-file and key-file" : "");
 }
 
 void KafkaDestination::reset() {
@@ -216,6 +219,7 @@ Result<std::unique_ptr<Destination>> make_kafka_destination(const PublishLocatio
     if (!credentials->password.empty() && !location.tls)
         return fail(Errc::InvalidArgument, "publish to ", location.shown,
                     ": the password would go over the network in clear text: use kafkas://");
+    SPHERE_TRY(check_tls_files(location, options));
     auto destination =
         std::make_unique<KafkaDestination>(location, options, std::move(*credentials));
     SPHERE_TRY(destination->start());

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // MQTT by libmosquitto, driven from the caller's thread. The library sends what it holds
-// unconfirmed again when it is connected again, so that only a crash of ours, or of a broker
-// without persistence, can double or lose a record of QoS 1 and 2.
+// unconfirmed again when it is connected again, so that only a crash of ours can lose a record
+// of QoS 1 and 2.
 #include "core/publish/credentials.h"
 #include "core/publish/home_assistant.h"
 #include "core/publish/in_flight.h"
 #include "core/publish/network_destinations.h"
+#include "core/publish/tls_files.h"
 
 #include "core/base/log.h"
 
@@ -15,7 +16,6 @@
 #include <cstring>
 #include <mosquitto.h>
 #include <mutex>
-#include <unistd.h>
 
 namespace sphere {
 namespace {
@@ -24,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr int kKeepAliveSeconds = 30;
+constexpr int kSessionPresent = 1; ///< MQTT 3.1.1, 3.2.2.2
 constexpr int kLoopMs = 20;
 constexpr milliseconds kIdleConnect{1000};
 constexpr milliseconds kIdleBackOff{5000};
@@ -54,8 +55,13 @@ class MqttDestination final : public Destination {
     Result<void> connect(Clock::time_point deadline);
     bool run(int timeout_ms);
     void greet();
+    /// What was handed over and is not confirmed will be handed over again.
+    void forget_in_flight() {
+        in_flight_.clear();
+        sequences_.clear();
+    }
     bool hand_over(const Message &message, bool &refused);
-    static void connected(mosquitto *, void *self, int code);
+    static void connected(mosquitto *, void *self, int code, int flags);
     static void disconnected(mosquitto *, void *self, int code);
     static void published(mosquitto *, void *self, int mid);
 
@@ -89,10 +95,16 @@ MqttDestination::~MqttDestination() {
     mosquitto_destroy(client_);
 }
 
-void MqttDestination::connected(mosquitto *, void *self, int code) {
+void MqttDestination::connected(mosquitto *, void *self, int code, int flags) {
     auto *mqtt = static_cast<MqttDestination *>(self);
     mqtt->connected_ = code == 0;
     mqtt->refusal_ = code;
+    // A broker that has no session of ours has forgotten what it took of QoS 2 and had not
+    // passed on. The library would go on with the second half of that exchange, which such a
+    // broker confirms all the same. So these are sent anew: twice is what a reader can tell by
+    // the sequence.
+    if (code == 0 && (flags & kSessionPresent) == 0 && mqtt->options_.qos == 2)
+        mqtt->forget_in_flight();
     if (code == 0)
         mqtt->greet();
 }
@@ -101,10 +113,8 @@ void MqttDestination::disconnected(mosquitto *, void *self, int) {
     auto *mqtt = static_cast<MqttDestination *>(self);
     mqtt->connected_ = false;
     // The library forgets what it could not write of QoS 0.
-    if (mqtt->options_.qos == 0) {
-        mqtt->in_flight_.clear();
-        mqtt->sequences_.clear();
-    }
+    if (mqtt->options_.qos == 0)
+        mqtt->forget_in_flight();
 }
 
 void MqttDestination::published(mosquitto *, void *self, int mid) {
@@ -120,17 +130,9 @@ void MqttDestination::published(mosquitto *, void *self, int mid) {
 }
 
 Result<void> MqttDestination::prepare_tls() {
-    for (const std::string *file : {&options_.ca_file, &options_.cert_file, &options_.key_file})
-        if (!file->empty() && access(file->c_str(), R_OK) != 0)
-            return fail(errno == EACCES ? Errc::Permission : Errc::NotFound, "TLS file ", *file,
-                        ": ", std::strerror(errno),
-                        ": ca-file, cert-file and key-file name PEM files");
-    if (!location_.tls) {
-        if (!options_.ca_file.empty())
-            return fail(Errc::InvalidArgument, "publish to ", location_.shown,
-                        ": ca-file is for mqtts://, and this is mqtt://");
+    SPHERE_TRY(check_tls_files(location_, options_));
+    if (!location_.tls)
         return {};
-    }
     const auto name = [](const std::string &text) {
         return text.empty() ? nullptr : text.c_str();
     };
@@ -158,7 +160,7 @@ Result<void> MqttDestination::prepare(const Credentials &credentials) {
     if (client_ == nullptr)
         return fail(Errc::InvalidArgument, "publish to ", location_.shown,
                     ": client-id is not taken: ", std::strerror(errno));
-    mosquitto_connect_callback_set(client_, &MqttDestination::connected);
+    mosquitto_connect_with_flags_callback_set(client_, &MqttDestination::connected);
     mosquitto_disconnect_callback_set(client_, &MqttDestination::disconnected);
     mosquitto_publish_callback_set(client_, &MqttDestination::published);
     SPHERE_TRY(prepare_tls());

@@ -219,6 +219,8 @@ void append_json_line(std::string &out, const EventRecord &record) {
         json.key("track").null();
     write_name(json.key("state"), record.state);
     json.key("distance").number(static_cast<float>(record.distance));
+    if (record.known_in_view)
+        json.key("known_in_view").number(*record.known_in_view);
     write_number(json.key("pts"), record.pts_ns);
     write_number(json.key("stream_time"), record.stream_time_ns);
     write_time(json.key("time"), record.time_utc);

@@ -34,6 +34,7 @@ struct EventRecord {
     std::int64_t track = -1; ///< -1 (null): of a person, without a tracker
     std::string state;       ///< "known", …; empty: null
     double distance = 0;
+    std::optional<std::uint64_t> known_in_view; ///< how many known people, after the event
     std::optional<std::uint64_t> pts_ns;
     std::optional<std::uint64_t> stream_time_ns;
     std::optional<std::string> time_utc;    ///< RFC 3339, where the source gives it

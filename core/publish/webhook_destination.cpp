@@ -2,6 +2,7 @@
 // A POST a record by libcurl.
 #include "core/publish/credentials.h"
 #include "core/publish/network_destinations.h"
+#include "core/publish/tls_files.h"
 
 #include <array>
 #include <atomic>
@@ -34,6 +35,7 @@ class WebhookDestination final : public Destination {
   private:
     Result<void> post(const Message &message);
     Result<void> answer(long status) const;
+    static const char *remedy(CURLcode code);
     bool prepare();
     bool set_headers(const Message &message);
     static std::size_t discard(char *, std::size_t size, std::size_t count, void *) {
@@ -109,6 +111,21 @@ Result<void> WebhookDestination::answer(long status) const {
     return fail(Errc::Io, what);
 }
 
+const char *WebhookDestination::remedy(CURLcode code) {
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return ": name the authority that vouches for the server in ca-file, and the server as "
+               "its "
+               "certificate does in location";
+    case CURLE_SSL_CACERT_BADFILE:
+        return ": check ca-file";
+    case CURLE_SSL_CERTPROBLEM:
+        return ": check cert-file and key-file";
+    default:
+        return "";
+    }
+}
+
 Result<void> WebhookDestination::post(const Message &message) {
     if (!prepared_)
         prepared_ = prepare();
@@ -124,7 +141,7 @@ Result<void> WebhookDestination::post(const Message &message) {
     curl_easy_setopt(curl_, CURLOPT_ERRORBUFFER, nullptr);
     if (code != CURLE_OK)
         return fail(Errc::Io, "publish to ", location_.shown, ": ",
-                    why[0] != '\0' ? why.data() : curl_easy_strerror(code));
+                    why[0] != '\0' ? why.data() : curl_easy_strerror(code), remedy(code));
     long status = 0;
     curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &status);
     return answer(status);
@@ -145,6 +162,7 @@ Result<std::unique_ptr<Destination>> make_webhook_destination(const PublishLocat
         return fail(
             Errc::InvalidArgument, "publish to ", location.shown,
             ": a token or password would go over the network in clear text: use https://");
+    SPHERE_TRY(check_tls_files(location, options));
     return std::unique_ptr<Destination>(
         new WebhookDestination(location, options, std::move(*credentials)));
 }

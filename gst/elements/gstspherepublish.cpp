@@ -121,6 +121,7 @@ static Result<void> publish_events(GstSphereFilter *filter, PublishState &state,
         record.track = event.track;
         record.state = event.state;
         record.distance = event.distance;
+        record.known_in_view = event.known_in_view;
         record.best_shot = record.with_best_shot ? state.shots.of(event) : nullptr;
         SPHERE_TRY(publish(filter, state, record));
         if (record.event == "left")

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "gst/elements/presence.h"
 
+#include <set>
+#include <string_view>
+
 namespace sphere::gst {
 namespace {
 
@@ -28,6 +31,23 @@ TrackSighting sighting_of(const Face &face, const MatchResult &match,
     return sighting;
 }
 
+std::size_t Presence::known_in_view() const {
+    const std::string_view known = face_state_name(FaceState::Known);
+    std::set<std::string_view> ids; // one person may have several tracks
+    for (const auto &[id, person] : people_)
+        if (person.last.state == known)
+            ids.insert(id);
+    for (const auto &[track, tracked] : tracks_)
+        if (tracked.last.state == known)
+            ids.insert(tracked.last.id);
+    return ids.size();
+}
+
+void Presence::tell(PresenceEvent event, std::vector<PresenceEvent> &events) const {
+    event.known_in_view = known_in_view();
+    events.push_back(std::move(event));
+}
+
 void Presence::see_face(const TrackSighting &sighting, guint64 time_ns,
                         std::vector<PresenceEvent> &events) {
     if (sighting.track >= 0)
@@ -43,8 +63,9 @@ void Presence::see(const PresenceEvent &who, guint64 time_ns,
     if (!is_new)
         return;
     for (const char *event : {"appeared", "identified"}) {
-        events.push_back(who);
-        events.back().event = event;
+        PresenceEvent happened = who;
+        happened.event = event;
+        tell(std::move(happened), events);
     }
 }
 
@@ -54,51 +75,57 @@ void Presence::see_track(const TrackSighting &sighting, guint64 time_ns,
     Tracked &tracked = entry->second;
     if (!sighting.carried || is_new)
         tracked.last_seen_ns = time_ns;
-    if (is_new)
-        events.push_back(event_of("appeared", sighting));
     const bool changed = tracked.last.id != sighting.id;
     tracked.last = sighting;
+    if (is_new)
+        tell(event_of("appeared", sighting), events);
     if (!tracked.identified) {
         if (sighting.id.empty())
             return;
         tracked.identified = true;
-        events.push_back(event_of("identified", sighting));
+        tell(event_of("identified", sighting), events);
     } else if (changed) {
-        events.push_back(event_of("renamed", sighting));
+        tell(event_of("renamed", sighting), events);
     }
 }
 
 void Presence::expire(guint64 time_ns, guint64 timeout_ns, std::vector<PresenceEvent> &events) {
+    const auto gone = [&](guint64 last_seen_ns) {
+        return time_ns > last_seen_ns && time_ns - last_seen_ns > timeout_ns;
+    };
     for (auto entry = people_.begin(); entry != people_.end();) {
-        const guint64 last = entry->second.last_seen_ns;
-        if (time_ns > last && time_ns - last > timeout_ns) {
-            events.push_back(entry->second.last);
-            events.back().event = "left";
-            entry = people_.erase(entry);
-        } else {
+        if (!gone(entry->second.last_seen_ns)) {
             ++entry;
+            continue;
         }
+        PresenceEvent left = std::move(entry->second.last);
+        left.event = "left";
+        entry = people_.erase(entry);
+        tell(std::move(left), events);
     }
     for (auto entry = tracks_.begin(); entry != tracks_.end();) {
-        const guint64 last = entry->second.last_seen_ns;
-        if (time_ns > last && time_ns - last > timeout_ns) {
-            events.push_back(event_of("left", entry->second.last));
-            entry = tracks_.erase(entry);
-        } else {
+        if (!gone(entry->second.last_seen_ns)) {
             ++entry;
+            continue;
         }
+        PresenceEvent left = event_of("left", entry->second.last);
+        entry = tracks_.erase(entry);
+        tell(std::move(left), events);
     }
 }
 
 void Presence::clear(std::vector<PresenceEvent> &events) {
-    for (const auto &[id, person] : people_) {
-        events.push_back(person.last);
-        events.back().event = "left";
+    while (!people_.empty()) {
+        PresenceEvent left = std::move(people_.begin()->second.last);
+        left.event = "left";
+        people_.erase(people_.begin());
+        tell(std::move(left), events);
     }
-    people_.clear();
-    for (const auto &[track, tracked] : tracks_)
-        events.push_back(event_of("left", tracked.last));
-    tracks_.clear();
+    while (!tracks_.empty()) {
+        PresenceEvent left = event_of("left", tracks_.begin()->second.last);
+        tracks_.erase(tracks_.begin());
+        tell(std::move(left), events);
+    }
 }
 
 } // namespace sphere::gst

@@ -21,6 +21,7 @@ struct PresenceEvent {
     double distance = 0;
     const char *state = "known";
     std::int64_t track = -1;
+    std::size_t known_in_view = 0; ///< known people after this event
 };
 
 /// What is known of a tracked face in a frame.
@@ -65,6 +66,10 @@ class Presence {
     }
 
   private:
+    /// Appends the event, now that what it tells of has happened.
+    void tell(PresenceEvent event, std::vector<PresenceEvent> &events) const;
+    std::size_t known_in_view() const;
+
     struct Person {
         PresenceEvent last;
         guint64 last_seen_ns = 0;

@@ -158,5 +158,39 @@ TEST(Presence, TracksAndPeopleAreApart) {
     EXPECT_EQ(told(events), "");
 }
 
+std::vector<std::size_t> in_view(std::vector<PresenceEvent> &events) {
+    std::vector<std::size_t> counts;
+    for (const PresenceEvent &event : events)
+        counts.push_back(event.known_in_view);
+    events.clear();
+    return counts;
+}
+
+TEST(Presence, EachEventSaysHowManyKnownPeopleAreThereAfterIt) {
+    using Counts = std::vector<std::size_t>;
+    Presence presence;
+    std::vector<PresenceEvent> events;
+    presence.see_track(sighting(1, ""), 0, events);
+    EXPECT_EQ(in_view(events), (Counts{0}));
+    presence.see_track(sighting(1, "ada"), 0, events);
+    presence.see_track(sighting(2, "ada"), 0, events); // the same person twice
+    EXPECT_EQ(in_view(events), (Counts{1, 1, 1}));
+    presence.see({"", "bob", "Bob", 0.2}, 0, events);
+    EXPECT_EQ(in_view(events), (Counts{2, 2}));
+    TrackSighting stranger = sighting(3, "unknown-7");
+    stranger.state = "unknown"; // has an id, and nobody knows him
+    presence.see_track(stranger, 0, events);
+    EXPECT_EQ(in_view(events), (Counts{2, 2}));
+    presence.see_track(sighting(2, ""), 0, events);
+    presence.see_track(sighting(1, "bob"), 0, events);
+    EXPECT_EQ(in_view(events), (Counts{2, 1}));
+    presence.see_track(sighting(3, "eve"), 1000, events);
+    EXPECT_EQ(in_view(events), (Counts{2}));
+    presence.expire(1000, 500, events); // bob, 1, 2
+    EXPECT_EQ(in_view(events), (Counts{2, 1, 1}));
+    presence.clear(events);
+    EXPECT_EQ(in_view(events), (Counts{0}));
+}
+
 } // namespace
 } // namespace sphere::gst

@@ -1,16 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A webhook's receiver for tests. usage: webhook_server.py PORT FILE [TOKEN]
+"""A webhook's receiver for tests. usage: webhook_server.py PORT FILE [TOKEN [CERTIFICATE KEY [AUTHORITY]]]
 
 Appends each body to FILE, with the header Idempotency-Key to FILE.keys. With a TOKEN it answers 401 without it; a body
-that holds "refuse-me" gets 422; a path that ends in /busy 503 to each second request, /moved 302.
+that holds "refuse-me" gets 422; a path that ends in /busy 503 to each second request, /moved 302. With CERTIFICATE and KEY (PEM files) it is https; with an
+AUTHORITY clients need a certificate of it.
 """
 
 import http.server
+import ssl
 import sys
 
 port, path = int(sys.argv[1]), sys.argv[2]
-token = sys.argv[3] if len(sys.argv) > 3 else None
+token = sys.argv[3] if len(sys.argv) > 3 and sys.argv[3] else None
 count = 0
 
 
@@ -46,4 +48,12 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
 
 http.server.HTTPServer.allow_reuse_address = True
-http.server.HTTPServer(("127.0.0.1", port), Receiver).serve_forever()
+server = http.server.HTTPServer(("127.0.0.1", port), Receiver)
+if len(sys.argv) > 5:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[4], sys.argv[5])
+    if len(sys.argv) > 6:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(sys.argv[6])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()

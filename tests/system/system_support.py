@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import unittest
 
 ROOT = os.environ.get("SPHERE_SOURCE_ROOT") or os.path.abspath(
@@ -87,3 +88,45 @@ def probe(path, entries, *options):
 def read_records(path):
     with open(path, encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+def make_certificates(folder):
+    """An authority (ca.pem) and its certificates: server (127.0.0.1, localhost), client, elsewhere (another host)."""
+    def openssl(*arguments):
+        run(["openssl", *arguments], cwd=folder)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem")
+    for name, host in (("server", "IP:127.0.0.1,DNS:localhost"), ("client", "DNS:client"),
+                       ("elsewhere", "DNS:elsewhere.example")):
+        with open(os.path.join(folder, "names"), "w", encoding="utf-8") as names:
+            names.write(f"subjectAltName={host}\n")
+        openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "2", "-extfile", "names", "-out", f"{name}.pem")
+
+
+class FolderTest(unittest.TestCase):
+    """A folder of its own a test, and pipelines that run beside it."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        os.environ["XDG_STATE_HOME"] = self.path("state")
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text, mode=0o600):
+        with open(self.path(name), "w", encoding="utf-8") as out:
+            out.write(text)
+        os.chmod(self.path(name), mode)
+        return self.path(name)
+
+    def launch(self, road, **env):
+        process = subprocess.Popen(["gst-launch-1.0", *road.split()], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   env=dict(os.environ, **env))
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        return process

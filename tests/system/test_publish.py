@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
+import threading
 import time
 import unittest
 
@@ -80,7 +80,7 @@ class Broker:
         return result.stdout.splitlines()
 
 
-class PublishTest(unittest.TestCase):
+class PublishTest(support.FolderTest):
     @classmethod
     def setUpClass(cls):
         support.need_plugin()
@@ -92,34 +92,11 @@ class PublishTest(unittest.TestCase):
                 raise unittest.SkipTest("built without MQTT (enable with -Dmqtt=enabled)")
         Gst.init(None)
 
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-        os.environ["XDG_STATE_HOME"] = self.path("state")
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def write(self, name, text, mode=0o600):
-        with open(self.path(name), "w", encoding="utf-8") as out:
-            out.write(text)
-        os.chmod(self.path(name), mode)
-        return self.path(name)
-
     def broker(self, config=""):
         broker = Broker(self.folder, config)
         broker.start()
         self.addCleanup(broker.stop)
         return broker
-
-    def launch(self, road, **env):
-        process = subprocess.Popen(["gst-launch-1.0", *road.split()], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   env=dict(os.environ, **env))
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.kill)
-        return process
 
 
 class BrokerAwayTest(PublishTest):
@@ -184,6 +161,75 @@ class BrokerAwayTest(PublishTest):
         self.assertLessEqual(len(told), 2)  # the second comes with the records, perhaps after EOS
 
 
+class ForgetfulBroker(threading.Thread):
+    """A broker as far as spherepublish needs one, which vanishes when it is to pass its first record of QoS 2 on, and
+    knows nothing of it when it is back. MQTT 3.1.1."""
+
+    CONNECT, PUBLISH, PUBREL, PINGREQ = 1, 3, 6, 12
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.connections, self.passed_on = 0, []
+
+    def run(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            taken = {}
+            with client, client.makefile("rb") as stream:
+                while self.obey(client, stream, taken):
+                    pass
+
+    def obey(self, client, stream, taken):
+        """False where the connection ends."""
+        head = stream.read(1)
+        if not head:
+            return False
+        length, shift = 0, 0
+        while True:
+            byte = stream.read(1)[0]
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        kind, qos, body = head[0] >> 4, head[0] >> 1 & 3, stream.read(length)
+        if kind == self.CONNECT:
+            client.sendall(b"\x20\x02\x00\x00")  # accepted, no session here
+        elif kind == self.PUBLISH and qos > 0:
+            end = 2 + int.from_bytes(body[:2], "big")
+            if qos == 2:
+                taken[body[end:end + 2]] = body[end + 2:]
+            client.sendall((b"\x50\x02" if qos == 2 else b"\x40\x02") + body[end:end + 2])
+        elif kind == self.PUBREL:
+            if self.connections == 1:
+                return False
+            if body in taken:
+                self.passed_on.append(json.loads(taken.pop(body)))
+            client.sendall(b"\x70\x02" + body)  # also of what it does not know, as the standard wants it
+        elif kind == self.PINGREQ:
+            client.sendall(b"\xd0\x00")
+        return True
+
+
+class SessionTest(PublishTest):
+    def test_what_a_broker_took_and_forgot_is_sent_again(self):
+        for options in ("", "client-id=cam"):
+            with self.subTest(options):
+                broker = ForgetfulBroker()
+                broker.start()
+                self.addCleanup(broker.listener.close)
+                said = self.launch(f"{SOURCE.format(20)} ! spherepublish location=mqtt://127.0.0.1:{broker.port}/door qos=2 "
+                                   f"drain-timeout=30000 {options} ! fakesink").communicate()[0]
+                self.assertGreater(broker.connections, 1, said)
+                sequences = {record["sequence"] for record in broker.passed_on}
+                self.assertEqual(len(sequences), 20, said)
+
+
 class StatusTest(PublishTest):
     def test_status_and_last_will(self):
         broker = self.broker()
@@ -200,18 +246,20 @@ class StatusTest(PublishTest):
 
     def test_home_assistant_discovery(self):
         broker = self.broker()
-        for mode, count in (("events", 2), ("frames", 1)):
+        found, known = {}, {}
+        for mode, count in (("events", 3), ("frames", 4)):
             process = self.launch(f"{SOURCE.format(20)} ! spherepublish location={broker.location('home/door')} "
                                   f"mode={mode} stream=Door home-assistant=true ! fakesink")
             process.communicate()
-        found = {}
-        for line in broker.read("homeassistant/#", 3):
-            topic, _, payload = line.partition(" ")
-            found[topic] = json.loads(payload)
-        self.assertEqual(sorted(found), ["homeassistant/event/sphere_home_door/face/config",
+            for line in broker.read("homeassistant/#", count):
+                topic, _, payload = line.partition(" ")
+                found[topic] = json.loads(payload)
+            known[mode] = found["homeassistant/binary_sensor/sphere_home_door/known/config"]
+        self.assertEqual(sorted(found), ["homeassistant/binary_sensor/sphere_home_door/known/config",
+                                         "homeassistant/event/sphere_home_door/face/config",
                                          "homeassistant/sensor/sphere_home_door/faces/config",
                                          "homeassistant/sensor/sphere_home_door/person/config"])
-        for config in found.values():
+        for config in [*found.values(), *known.values()]:
             self.assertEqual(config["state_topic"], "home/door")
             self.assertEqual(config["availability_topic"], "home/door/status")
             self.assertEqual(config["device"]["name"], "Door")
@@ -219,24 +267,36 @@ class StatusTest(PublishTest):
             self.assertIn("value_json", config["value_template"])
         self.assertEqual(found["homeassistant/event/sphere_home_door/face/config"]["event_types"],
                          ["appeared", "identified", "renamed", "left"])
-        self.assertEqual(len({config["unique_id"] for config in found.values()}), 3)
+        self.assertEqual(len({config["unique_id"] for config in found.values()}), 4)
+        self.check_known({mode: config["value_template"] for mode, config in known.items()})
+
+    def check_known(self, templates):
+        """The sensor's templates, as Home Assistant renders them (Jinja2), of records of somebody known."""
+        try:
+            import jinja2
+        except ImportError:
+            self.skipTest("no python3-jinja2 here")
+        gallery = support.fake_gallery(self.folder)
+        states = {}
+        for mode, template in templates.items():
+            road = (f"filesrc location={self.path('picture.png')} ! pngdec ! imagefreeze num-buffers=3 ! videoconvert ! "
+                    "spheredetect model=fake-detect ! spheretrack ! spherealign ! sphereembed model=fake-embed ! ")
+            for match in (f"spherematch gallery={gallery} ! ", ""):
+                said = self.launch(f"{road}{match}spherepublish mode={mode} location={self.path('records')} ! "
+                                   "fakesink").communicate()[0]
+                self.assertNotIn("ERROR", said)
+                states[mode, bool(match)] = [
+                    jinja2.Environment().from_string(template).render(value_json=record)
+                    for record in support.read_records(self.path("records"))]
+        self.assertEqual(states["events", True], ["ON", "ON", "OFF"])  # appeared, identified, left
+        self.assertEqual(set(states["events", False]), {"OFF"})
+        self.assertEqual(states["frames", True], ["ON"] * 3)
+        self.assertEqual(states["frames", False], ["OFF"] * 3)
 
 
 class SecretsTest(PublishTest):
-    def certificates(self):
-        def openssl(*arguments):
-            support.run(["openssl", *arguments], cwd=self.folder)
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem")
-        self.write("names", "subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        for name in ("server", "client"):
-            openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-            openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                    "-days", "2", "-extfile", "names", "-out", f"{name}.pem")
-
     def tls_broker(self):
-        self.certificates()
+        support.make_certificates(self.folder)
         self.write("passwords", f"camera:{PASSWORD}\n")
         support.run(["mosquitto_passwd", "-U", self.path("passwords")])
         return self.broker(f"cafile {self.path('ca.pem')}\ncertfile {self.path('server.pem')}\n"
