@@ -48,12 +48,13 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
 
 http.server.HTTPServer.allow_reuse_address = True
-server = http.server.HTTPServer(("127.0.0.1", port), Receiver)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Receiver)
 if len(sys.argv) > 5:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(sys.argv[4], sys.argv[5])
     if len(sys.argv) > 6:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(sys.argv[6])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    # Handshakes are the threads': a client that stops in the middle holds up nobody.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 server.serve_forever()
