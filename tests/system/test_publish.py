@@ -88,7 +88,7 @@ class PublishTest(support.FolderTest):
         if not shutil.which("mosquitto") or not shutil.which("mosquitto_sub"):
             raise unittest.SkipTest("no mosquitto and mosquitto-clients here")
         with open(os.path.join(support.BUILD, "build.ninja"), encoding="utf-8") as ninja:
-            if "mqtt_destination_stub" in ninja.read():
+            if ".p/publish_mqtt_destination_stub" in ninja.read():
                 raise unittest.SkipTest("built without MQTT (enable with -Dmqtt=enabled)")
         Gst.init(None)
 
