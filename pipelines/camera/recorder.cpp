@@ -192,7 +192,8 @@ void Recorder::poll() {
             if (writer->finishing_for().value_or(kSidecarWaits) < kSidecarWaits)
                 return false; // records of its last frames may still come
             ++recordings_;
-            error_ = writer->error();
+            if (!not_before_ || !writer->error().empty()) // else a later file's failure is news
+                error_ = writer->error();
             return true;
         default:
             return false;

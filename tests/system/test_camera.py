@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
 import system_support as support
 
@@ -329,14 +330,14 @@ class RecordingTest(CameraTest):
         names = os.listdir(folder) if os.path.isdir(folder) else []
         return sorted(os.path.join(folder, name) for name in names if name.endswith(ending))
 
-    def record(self, server, **more):
+    def record(self, server, http=None, **more):
         # The threshold lets whoever is enrolled be everybody: the enrolment is the event.
         self.write({"name": "door", "uri": server.uri,
                     "publish": [{"location": self.path("door")}],
                     "recognition": {**FAKE, "match-threshold": 2, "margin": 0},
                     "recording": {"directory": self.path("recordings"), "events": ["identified"],
                                   "pre_roll_ms": 1000 * self.PRE_ROLL_S, "post_roll_ms": 1500,
-                                  **more}})
+                                  **more}}, **({"http": http} if http else {}))
         self.start()
         self.wait_for_frames("door", 100)
         picture = self.path("picture.png")
@@ -403,6 +404,49 @@ class RecordingTest(CameraTest):
         self.wait_for_frames("door", frames + 25)
         self.stop()
         self.assertEqual(self.recordings(".mp4"), [])
+
+    def status(self):
+        """Of the one camera, by the console's interface for programs; empty until that answers."""
+        with open(self.path("token"), encoding="utf-8") as file:
+            token = file.read().strip()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/cameras",
+                                         headers={"Authorization": f"Bearer {token}"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=PATIENCE_S) as answer:
+            return json.load(answer)["cameras"][0]
+
+    def wait_for_status(self, condition):
+        end = time.monotonic() + PATIENCE_S
+        while not condition(status := self.status()):
+            self.assertLess(time.monotonic(), end, f"{status}\n" + "\n".join(self.log.all[-20:]))
+            time.sleep(0.2)
+        return status
+
+    def test_a_file_system_that_fills_up_and_has_room_again(self):
+        disk = self.path("recordings")
+        os.mkdir(disk)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "none", disk], stdin=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            self.skipTest("a small file system cannot be mounted here (root can)")
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=True)
+        with open(os.path.join(disk, "others"), "wb") as others:
+            others.write(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - (128 << 10)))
+        self.port = support.free_port()
+        self.record(self.server(), http={"port": self.port, "token_file": self.path("token")}, min_free_bytes=0,
+                    post_roll_ms=600000, max_segment_ms=2000)
+        self.log.wait("console: http")
+        self.log.wait("recording to .*mp4")
+        self.log.wait("the disk is full")
+        self.assertIn("the disk is full", self.status()["recording_error"])
+        frames = self.frames("door")
+        self.wait_for_frames("door", frames + 25)
+        os.remove(os.path.join(disk, "others"))
+        status = self.wait_for_status(lambda status: status["recording"] and status["recording_error"] == "")
+        self.assertEqual(status["state"], "playing")
+        self.stop()
+        # The one that broke off has no end; the newest is whole.
+        self.assertGreater(int(support.probe(self.recordings(".mp4")[-1], "stream=nb_read_frames", "-count_frames")
+                               ["streams"][0]["nb_read_frames"]), 5)
 
     def test_raw_video_is_not_recorded(self):
         self.write({"name": "door", "uri": "test:ball",
