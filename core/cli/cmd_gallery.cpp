@@ -121,6 +121,8 @@ Result<int> apply_and_say(const GalleryContext &context, PeopleAdmin &admin,
                        .dump(-1, ' ', false, Json::error_handler_t::replace));
         return kExitDone;
     }
+    if (said.empty())
+        print_line("nothing to change");
     for (const std::string &line : said)
         print_line((context.dry_run ? "would have " : "") + line);
     return kExitDone;
