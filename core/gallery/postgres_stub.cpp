@@ -29,8 +29,4 @@ Result<std::unique_ptr<Index>> make_pgvector_index(const std::string &, int, Met
                 "-Dpostgres=enabled): use index=exact");
 }
 
-std::string shown_location(const std::string &location) {
-    return location;
-}
-
 } // namespace sphere

@@ -4,6 +4,7 @@
 #include "core/engine/engine.h"
 #include "core/gallery/cluster.h"
 #include "core/gallery/index.h"
+#include "core/gallery/postgres_store.h"
 #include "core/gallery/store.h"
 #include "core/image/codec.h"
 #include "core/publish/destination.h"
@@ -57,6 +58,8 @@ TEST(PartsAbsent, Galleries) {
     EXPECT_TRUE(make_index("exact", 4, Metric::Cosine).ok());
     expect_absent(open_store("postgresql://me:hunter2@host/faces", OpenMode::Existing),
                   "postgres");
+    EXPECT_EQ(shown_location("postgresql://me:hunter2@host/faces"),
+              "postgresql://me:***@host/faces");
     ClusterOptions options;
     options.method = "whispers";
     const std::vector<std::vector<float>> rows(3, {1, 0, 0, 0});
