@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tests/support/gallery_testing.h"
+#include "tests/support/sanitizers.h"
 
 #include <arpa/inet.h>
 #include <atomic>
@@ -286,7 +287,7 @@ class MqttServer final : public PublishServer {
 class KafkaServer final : public PublishServer {
   public:
     std::string unavailable() const override {
-#ifdef __SANITIZE_THREAD__
+#if SPHERE_TSAN
         // Nor can the destination: librdkafka's own threads crash in ThreadSanitizer's memory
         // of them.
         return "librdkafka makes its threads by thrd_create, which ThreadSanitizer does not "

@@ -6,6 +6,7 @@
 #include "tests/conformance/pglite_server.h"
 #endif
 #include "tests/support/gallery_testing.h"
+#include "tests/support/sanitizers.h"
 
 #include <cctype>
 #include <limits>
@@ -507,10 +508,10 @@ class Recall : public ::testing::TestWithParam<RecallCase> {};
 
 TEST_P(Recall, OfTheTenNearest) {
     constexpr int kDims = 128;
-#if defined(__SANITIZE_THREAD__)
+#if SPHERE_TSAN
     GTEST_SKIP() << "hnswlib's 65,536 locks and Faiss take ThreadSanitizer minutes";
 #endif
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if SPHERE_TSAN || SPHERE_ASAN
     const std::size_t rows = GetParam().rows / 10;
 #else
     const std::size_t rows = GetParam().rows;

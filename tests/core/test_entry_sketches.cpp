@@ -2,6 +2,7 @@
 // Entries of a walk: near rows have near sketches, whatever the rows' size and mean.
 #include "core/gallery/entry_sketches.h"
 #include "tests/bench/bench_data.h"
+#include "tests/support/sanitizers.h"
 
 #include <gtest/gtest.h>
 
@@ -62,7 +63,7 @@ TEST(EntrySketches, ThePlantedRowsIdentityIsAmongTheNearest) {
 /// As many people as a million faces have, one row each: a walk that begins at the wrong one
 /// gets lost among them.
 TEST(EntrySketches, AmongAHundredThousandPeopleTheRightOneIsNamed) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SPHERE_ASAN || SPHERE_TSAN
     constexpr std::size_t kPeople = 5'000;
 #else
     constexpr std::size_t kPeople = 100'000;

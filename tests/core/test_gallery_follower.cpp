@@ -4,6 +4,7 @@
 #include "core/gallery/gallery_follower.h"
 #include "core/gallery/index_file.h"
 #include "tests/support/gallery_testing.h"
+#include "tests/support/sanitizers.h"
 
 #include <array>
 #include <atomic>
@@ -213,7 +214,7 @@ TEST(GalleryFollower, KeepsALargeGallerysIndexInAFile) {
 TEST(GalleryFollower, RebuildsAnApproximateIndexBehindItsBack) {
     if (!make_index("hnsw", 4, Metric::Cosine).ok())
         GTEST_SKIP() << "built without hnswlib";
-#if defined(__SANITIZE_THREAD__)
+#if SPHERE_TSAN
     GTEST_SKIP() << "hnswlib's 65,536 locks take ThreadSanitizer minutes";
 #endif
     const Gallery gallery;

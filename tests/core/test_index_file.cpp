@@ -4,6 +4,7 @@
 #include "core/gallery/gallery_follower.h"
 #include "core/gallery/index_file.h"
 #include "tests/support/gallery_testing.h"
+#include "tests/support/sanitizers.h"
 
 #include <algorithm>
 #include <cmath>
@@ -54,7 +55,7 @@ std::vector<std::string> kinds() {
     std::vector<std::string> found = {"exact", "exact-bf16", "exact-int8"};
     // One thread alone runs here: hnswlib's 65,536 locks would give ThreadSanitizer minutes of
     // work and nothing to find.
-#if !defined(__SANITIZE_THREAD__)
+#if !SPHERE_TSAN
     for (const char *kind : {"hnsw", "faiss"})
         if (make_index(kind, 4, Metric::Cosine).ok())
             found.emplace_back(kind);
