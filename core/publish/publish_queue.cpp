@@ -27,7 +27,6 @@ constexpr std::size_t kBatch = 64;
 constexpr milliseconds kIdle{200};
 constexpr milliseconds kFirstBackOff{100};
 constexpr milliseconds kLongestBackOff{5000};
-constexpr milliseconds kWaitForFlush{1000};
 
 std::uint64_t unix_time_us() {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
