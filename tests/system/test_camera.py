@@ -444,9 +444,9 @@ class RecordingTest(CameraTest):
         status = self.wait_for_status(lambda status: status["recording"] and status["recording_error"] == "")
         self.assertEqual(status["state"], "playing")
         self.stop()
-        # The one that broke off has no end; the newest is whole.
+        # The one that broke off has no end; the newest is whole, however short.
         self.assertGreater(int(support.probe(self.recordings(".mp4")[-1], "stream=nb_read_frames", "-count_frames")
-                               ["streams"][0]["nb_read_frames"]), 5)
+                               ["streams"][0]["nb_read_frames"]), 0)
 
     def test_raw_video_is_not_recorded(self):
         self.write({"name": "door", "uri": "test:ball",
