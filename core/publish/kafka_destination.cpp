@@ -81,7 +81,9 @@ void KafkaDestination::reported(rd_kafka_t *, const rd_kafka_message_t *message,
 }
 
 Error KafkaDestination::error() const {
-    const bool handshake = why_.find("SSL handshake failed") != std::string::npos;
+    // The library says it in two ways: its own text, and OpenSSL's with the broker's state.
+    const bool handshake = why_.find("SSL handshake failed") != std::string::npos ||
+                           why_.find("in state SSL_HANDSHAKE") != std::string::npos;
     return fail(Errc::Io, "publish to ", location_.shown, ": ",
                 why_.empty() ? "no answer within the time-out" : why_,
                 handshake
@@ -90,8 +92,12 @@ Error KafkaDestination::error() const {
                     : "");
 }
 
-void KafkaDestination::failed(rd_kafka_t *, int, const char *reason, void *self) {
-    static_cast<KafkaDestination *>(self)->why_ = reason;
+void KafkaDestination::failed(rd_kafka_t *, int code, const char *reason, void *self) {
+    std::string &why = static_cast<KafkaDestination *>(self)->why_;
+    log(LogLevel::Debug, std::string("librdkafka reports: ") + reason);
+    // That all brokers are down follows what each of them said, which tells more.
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || why.empty())
+        why = reason;
 }
 
 bool KafkaDestination::configure(rd_kafka_conf_t *conf, std::string &why) const {
