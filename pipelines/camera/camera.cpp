@@ -270,28 +270,11 @@ CameraStatus Camera::status() const {
     return status;
 }
 
-namespace {
-
-Error not_running(const std::string &camera) {
-    return fail(Errc::NotFound, "camera ", camera, " is not playing now");
-}
-
-} // namespace
-
 Result<void> Camera::enrol(std::int64_t track, const std::string &person) {
     const auto running = pipeline();
-    return running ? running->enrol(person, track) : Result<void>(not_running(config_.name));
-}
-
-Result<void> Camera::promote(const std::string &stranger, const std::string &person) {
-    const auto running = pipeline();
-    return running ? running->promote(stranger, person)
-                   : Result<void>(not_running(config_.name));
-}
-
-Result<void> Camera::forget(const std::string &person) {
-    const auto running = pipeline();
-    return running ? running->forget(person) : Result<void>(not_running(config_.name));
+    if (!running)
+        return fail(Errc::NotFound, "camera ", config_.name, " is not playing now");
+    return running->enrol(person, track);
 }
 
 } // namespace sphere::camera

@@ -30,8 +30,6 @@ class Camera {
     void stop();
 
     Result<void> enrol(std::int64_t track, const std::string &person);
-    Result<void> promote(const std::string &stranger, const std::string &person);
-    Result<void> forget(const std::string &person);
 
   private:
     enum class Outcome { Stop, Again, End, Broken };

@@ -214,17 +214,6 @@ Result<void> CameraFleet::enrol(const std::string &camera, std::int64_t track,
     return found ? found->enrol(track, person) : Result<void>(no_camera(camera));
 }
 
-Result<void> CameraFleet::promote(const std::string &camera, const std::string &stranger,
-                                  const std::string &person) {
-    const auto found = state_->find(camera);
-    return found ? found->promote(stranger, person) : Result<void>(no_camera(camera));
-}
-
-Result<void> CameraFleet::forget(const std::string &camera, const std::string &person) {
-    const auto found = state_->find(camera);
-    return found ? found->forget(person) : Result<void>(no_camera(camera));
-}
-
 std::optional<std::string> CameraFleet::gallery_of(const std::string &camera) const {
     const auto found = state_->find(camera);
     if (!found)

@@ -141,12 +141,6 @@ class CameraFleet {
     /// face), InvalidArgument, those of the gallery.
     Result<void> enrol(const std::string &camera, std::int64_t track,
                        const std::string &person);
-    /// A stranger of collect-unknown ("unknown-12") becomes `person`. Errors: as enrol().
-    Result<void> promote(const std::string &camera, const std::string &stranger,
-                         const std::string &person);
-    /// Removes a person, with all faces, from the camera's gallery. Errors: NotFound, the
-    /// gallery's.
-    Result<void> forget(const std::string &camera, const std::string &person);
     /// Where the camera's gallery is, as open_store() takes it (it may hold a password if it
     /// is a server's); nothing for a camera that does not exist.
     std::optional<std::string> gallery_of(const std::string &camera) const;

@@ -407,35 +407,17 @@ std::string CameraPipeline::encoded_error() const {
     return encoded_error_;
 }
 
-template <typename Emit> Result<void> CameraPipeline::act(const Emit &emit) {
+Result<void> CameraPipeline::enrol(const std::string &person, std::int64_t track) {
     std::string warning;
     gboolean done = FALSE;
     captured_warning = &warning;
-    emit(&done);
+    g_signal_emit_by_name(recogniser_, "enrol", person.c_str(), static_cast<gint64>(track),
+                          &done);
     captured_warning = nullptr;
     if (done != FALSE)
         return {};
     return fail(Errc::InvalidArgument,
                 warning.empty() ? "the gallery was not changed" : without_secrets(warning));
-}
-
-Result<void> CameraPipeline::enrol(const std::string &person, std::int64_t track) {
-    return act([&](gboolean *done) {
-        g_signal_emit_by_name(recogniser_, "enrol", person.c_str(), static_cast<gint64>(track),
-                              done);
-    });
-}
-
-Result<void> CameraPipeline::promote(const std::string &stranger, const std::string &person) {
-    return act([&](gboolean *done) {
-        g_signal_emit_by_name(recogniser_, "promote", stranger.c_str(), person.c_str(), done);
-    });
-}
-
-Result<void> CameraPipeline::forget(const std::string &person) {
-    return act([&](gboolean *done) {
-        g_signal_emit_by_name(recogniser_, "forget", person.c_str(), done);
-    });
 }
 
 std::map<std::string, std::map<std::string, double>> CameraPipeline::element_stats() const {

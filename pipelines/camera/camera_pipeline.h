@@ -51,10 +51,8 @@ class CameraPipeline {
     /// Why the stream as it was sent is not to be had; empty: it is, or is not known yet.
     std::string encoded_error() const;
 
-    /// spherebin's action signals. Errors: what spherematch says.
+    /// spherebin's action signal. Errors: what spherematch says.
     Result<void> enrol(const std::string &person, std::int64_t track);
-    Result<void> promote(const std::string &stranger, const std::string &person);
-    Result<void> forget(const std::string &person);
     std::map<std::string, std::map<std::string, double>> element_stats() const;
 
     // Called by GStreamer.
@@ -73,7 +71,6 @@ class CameraPipeline {
     Result<GstElement *> add_decoder();
     Result<void> add_encoded_branch(GstElement *tee, const std::string &media);
     Report report_of(GstMessage *message) const;
-    template <typename Emit> Result<void> act(const Emit &emit);
 
     const CameraConfig config_;
     StreamState &stream_;

@@ -88,14 +88,16 @@ Result<void> Console::Impl::start() {
     http.port = options_.port;
     http.allowed_hosts = options_.allowed_hosts;
     http.token = token_;
+    history_->listen([this] { hub_.send("history", "{}"); });
     auto server = HttpServer::start(http, routes());
     if (!server)
         return std::move(server).error();
     server_ = std::move(*server);
     subscription_ = source_.subscribe([this](const CameraEvent &event) {
-        CameraEvent kept = event;
-        kept.sequence = history_->add(event);
-        hub_.send("event", dump(event_json(kept)));
+        const auto kept = history_->add(event);
+        if (!kept)
+            return;
+        hub_.send("event", dump(event_json(*kept)));
         {
             const std::lock_guard lock(mutex_);
             event_seen_ = true; // who is in view changed: pages hear of it now

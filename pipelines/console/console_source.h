@@ -28,9 +28,6 @@ class ConsoleSource {
     virtual std::uint64_t events_lost() = 0;
     virtual Result<void> enrol(const std::string &camera, std::int64_t track,
                                const std::string &person) = 0;
-    virtual Result<void> promote(const std::string &camera, const std::string &stranger,
-                                 const std::string &person) = 0;
-    virtual Result<void> forget(const std::string &camera, const std::string &person) = 0;
     virtual std::optional<std::string> gallery_of(const std::string &camera) = 0;
 };
 

@@ -17,7 +17,11 @@ namespace {
 
 using nlohmann::json;
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::size_t kLongestLine = 4U << 20;
+/// By then every camera knows of a change of the gallery: it looks each second.
+constexpr std::chrono::seconds kFollowed{30};
 
 Error io_error(const std::string &path, int code) {
     return fail(code == EACCES || code == EPERM || code == ELOOP ? Errc::Permission : Errc::Io,
@@ -188,16 +192,23 @@ void EventHistory::trim() {
     }
 }
 
-std::uint64_t EventHistory::add(CameraEvent event) {
+std::optional<CameraEvent> EventHistory::add(CameraEvent event) {
     const std::lock_guard lock(mutex_);
+    for (auto mark = marks_.find(event.id);
+         mark != marks_.end() && Clock::now() < mark->second.until;
+         mark = marks_.find(event.id)) {
+        if (mark->second.now_called.empty())
+            return std::nullopt;
+        event.id = event.label = mark->second.now_called;
+    }
     event.sequence = ++last_;
     event.json.clear();
     shot_bytes_ += shot_size(event);
-    events_.push_back(std::move(event));
+    events_.push_back(event);
     trim();
     if (!events_.empty())
         append(events_.back());
-    return last_;
+    return event;
 }
 
 std::vector<CameraEvent> EventHistory::list(std::uint64_t before, std::size_t most) const {
@@ -219,25 +230,49 @@ EventHistory::shot(std::uint64_t number) const {
 }
 
 void EventHistory::forget(const std::string &id) {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(events_, [&](const CameraEvent &event) {
-        if (event.id != id)
-            return false;
-        shot_bytes_ -= shot_size(event);
-        return true;
-    });
-    changed();
+    {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(events_, [&](const CameraEvent &event) {
+            if (event.id != id)
+                return false;
+            shot_bytes_ -= shot_size(event);
+            return true;
+        });
+        leave_mark(id, {});
+        save();
+    }
+    if (rewritten_)
+        rewritten_();
 }
 
 void EventHistory::rename(const std::string &from, const std::string &to) {
-    const std::lock_guard lock(mutex_);
-    for (CameraEvent &event : events_)
-        if (event.id == from)
-            event.id = event.label = to;
-    changed();
+    {
+        const std::lock_guard lock(mutex_);
+        for (CameraEvent &event : events_)
+            if (event.id == from)
+                event.id = event.label = to;
+        marks_.erase(to);
+        if (from != to)
+            leave_mark(from, to);
+        save();
+    }
+    if (rewritten_)
+        rewritten_();
 }
 
-void EventHistory::changed() {
+void EventHistory::welcome(const std::string &id) {
+    const std::lock_guard lock(mutex_);
+    marks_.erase(id);
+}
+
+void EventHistory::leave_mark(const std::string &id, const std::string &now_called) {
+    const auto now = Clock::now();
+    std::erase_if(marks_, [now](const auto &mark) { return mark.second.until <= now; });
+    if (!id.empty())
+        marks_.insert_or_assign(id, Mark{now_called, now + kFollowed});
+}
+
+void EventHistory::save() {
     if (path_.empty())
         return;
     const auto done = rewrite();

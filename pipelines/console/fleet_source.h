@@ -26,13 +26,6 @@ class FleetSource : public ConsoleSource {
                        const std::string &person) override {
         return fleet_.enrol(camera, track, person);
     }
-    Result<void> promote(const std::string &camera, const std::string &stranger,
-                         const std::string &person) override {
-        return fleet_.promote(camera, stranger, person);
-    }
-    Result<void> forget(const std::string &camera, const std::string &person) override {
-        return fleet_.forget(camera, person);
-    }
     std::optional<std::string> gallery_of(const std::string &camera) override {
         return fleet_.gallery_of(camera);
     }

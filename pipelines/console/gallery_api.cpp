@@ -101,6 +101,16 @@ Response no_gallery() {
     return error_response(404, "there is no such gallery");
 }
 
+/// Running cameras follow within a second; a camera that is away now need not be asked.
+Result<void> change_gallery(const std::string &location,
+                            const std::vector<GalleryChange> &changes) {
+    const auto admin = open_people_admin(location);
+    if (!admin)
+        return admin.error();
+    const auto applied = (*admin)->apply(changes);
+    return applied ? Result<void>{} : Result<void>(applied.error());
+}
+
 } // namespace
 
 Response error_response(const Error &error) {
@@ -267,16 +277,13 @@ Response GalleryApi::rename(const json &body, const Gallery &gallery) {
     if (!name)
         return error_response(name.error());
     const std::string id = text_of(body, "id");
-    const auto admin = open_people_admin(gallery.location);
-    if (!admin)
-        return error_response(admin.error());
     std::vector<GalleryChange> changes;
     if (id != *name)
         changes.emplace_back(RenamePerson{id, *name});
     SetPerson shown;
     shown.id = shown.label.emplace(*name);
     changes.emplace_back(std::move(shown));
-    const auto done = (*admin)->apply(changes);
+    const auto done = change_gallery(gallery.location, changes);
     if (!done)
         return error_response(done.error());
     history_.rename(id, *name);
@@ -287,7 +294,7 @@ Response GalleryApi::remove(const json &body, const Gallery &gallery) {
     const std::string id = text_of(body, "id");
     if (id.empty() || text_of(body, "confirm") != id)
         return error_response(400, "removing cannot be undone: \"confirm\" must repeat \"id\"");
-    const auto done = source_.forget(gallery.cameras.front(), id);
+    const auto done = change_gallery(gallery.location, {RemovePerson{id}});
     if (!done)
         return error_response(done.error());
     history_.forget(id);
@@ -298,10 +305,7 @@ Response GalleryApi::remove_face(const json &body, const Gallery &gallery) {
     const auto face = integer_of(body, "face");
     if (!face)
         return error_response(400, "say which face: a number");
-    const auto admin = open_people_admin(gallery.location);
-    if (!admin)
-        return error_response(admin.error());
-    const auto done = (*admin)->apply({RemoveFaces{{*face}}});
+    const auto done = change_gallery(gallery.location, {RemoveFaces{{*face}}});
     return done ? json_response(json::object()) : error_response(done.error());
 }
 
@@ -310,7 +314,7 @@ Response GalleryApi::promote(const json &body, const Gallery &gallery) {
     if (!name)
         return error_response(name.error());
     const std::string stranger = text_of(body, "stranger");
-    const auto done = source_.promote(gallery.cameras.front(), stranger, *name);
+    const auto done = change_gallery(gallery.location, {PromoteStranger{stranger, *name}});
     if (!done)
         return error_response(done.error());
     history_.rename(stranger, *name);
@@ -326,7 +330,10 @@ Response GalleryApi::enrol(const Request &request) {
     if (!track)
         return error_response(400, "say which track: a number");
     const auto done = source_.enrol(text_of(body, "camera"), *track, *name);
-    return done ? json_response({{"id", *name}}) : error_response(done.error());
+    if (!done)
+        return error_response(done.error());
+    history_.welcome(*name);
+    return json_response({{"id", *name}});
 }
 
 } // namespace sphere::console

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-const { modules, chromium: browserPath, login, shots, limit_ms: limit } = JSON.parse(process.argv[2]);
+const { modules, chromium: browserPath, login, shots } = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(join(modules, "package.json"))("playwright-core");
 const seen = { timings: {} };
 const problems = [];
@@ -63,7 +63,7 @@ try {
   await page.waitForSelector("#feed li");
   await shoot("live-unknown");
 
-  // Enrolled by a click; recognised within two seconds.
+  // Enrolled by a click, and recognised: the caller looks at the time.
   await row.getByRole("button", { name: /^Name / }).click();
   await page.locator("#name-dialog[open]").waitFor();
   await page.fill("#name-input", "Ada Lovelace");
@@ -72,7 +72,6 @@ try {
   await page.click("#name-submit");
   await page.locator("#in-view li", { hasText: "Ada Lovelace" }).locator(".pill.known").waitFor();
   seen.timings.recognised_ms = Math.round(performance.now() - enrolled);
-  assert.ok(seen.timings.recognised_ms < limit, `recognised after ${seen.timings.recognised_ms} ms`);
   await page.locator("#name-dialog:not([open])").waitFor({ state: "attached" });
   await page.locator("#feed li", { hasText: "Ada Lovelace" }).first().waitFor();
   await page.waitForTimeout(400); // the overlay has the name
@@ -136,6 +135,9 @@ try {
 
   // By keyboard from the top: the skip link first, then the views.
   await page.goto(new URL("/#/live", login).href);
+  await page.waitForSelector("#feed li");
+  const removed = await page.locator("#feed li", { hasText: "<img src=x" }).allTextContents();
+  assert.deepEqual(removed, [], "events of who was removed are listed");
   await page.reload();
   await page.waitForSelector("#in-view li");
   await page.evaluate(() => document.activeElement.blur());

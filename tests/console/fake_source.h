@@ -63,13 +63,6 @@ class FakeSource : public ConsoleSource {
         enrolled_.emplace_back(track, person);
         return {};
     }
-    Result<void> promote(const std::string &, const std::string &stranger,
-                         const std::string &person) override {
-        return change(PromoteStranger{stranger, person});
-    }
-    Result<void> forget(const std::string &, const std::string &person) override {
-        return change(RemovePerson{person});
-    }
     std::optional<std::string> gallery_of(const std::string &) override { return gallery_; }
 
     // What tests set and see.
@@ -96,14 +89,6 @@ class FakeSource : public ConsoleSource {
     }
 
   private:
-    Result<void> change(const GalleryChange &change) {
-        auto admin = open_people_admin(gallery_);
-        if (!admin)
-            return admin.error();
-        const auto done = (*admin)->apply({change});
-        return done ? Result<void>{} : Result<void>(done.error());
-    }
-
     std::string gallery_;
     mutable std::mutex mutex_; ///< guards what follows
     std::vector<CameraStatus> statuses_;

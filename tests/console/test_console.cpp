@@ -272,6 +272,8 @@ TEST_F(ConsoleTest, TheStreamTellsOfEventsAndOfTheGallery) {
                   .status,
               200U);
     EXPECT_NE(page.read("event: gallery", 10s).find("event: gallery"), std::string::npos);
+    // What the page lists of Ada has another name now.
+    EXPECT_NE(page.read("event: history", 10s).find("event: history"), std::string::npos);
 }
 
 TEST_F(ConsoleTest, LivePictures) {
@@ -325,6 +327,8 @@ TEST_F(ConsoleTest, PeopleAreListedRenamedAndRemoved) {
                   .status,
               200U);
     EXPECT_EQ(json::parse(get("/api/people?gallery=g1").body)["all"], 1);
+    // A camera that has not heard of it yet says so once more.
+    source_->emit(event_of("Ada", "left"));
     EXPECT_TRUE(json::parse(get("/api/events").body)["events"].empty()) << "nor in the events";
 }
 
@@ -340,6 +344,11 @@ TEST_F(ConsoleTest, StrangersAreNamed) {
               200U);
     EXPECT_EQ(json::parse(get("/api/people?gallery=g1&q=grace").body)["matching"], 1);
     EXPECT_EQ(json::parse(get("/api/events").body)["events"][0]["label"], "Grace");
+    // A camera that has not heard of it yet.
+    source_->emit(event_of("unknown-1", "left"));
+    const json left = json::parse(get("/api/events").body)["events"][0];
+    EXPECT_EQ(left["event"], "left");
+    EXPECT_EQ(left["id"], "Grace");
     EXPECT_EQ(post("/api/strangers/promote",
                    {{"gallery", "g1"}, {"stranger", "unknown-1"}, {"name", "Grace"}})
                   .status,
@@ -423,6 +432,9 @@ TEST_F(ConsoleTest, EventsAreKeptInAFileWhereOneIsNamed) {
     std::ifstream file(path);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     EXPECT_EQ(text.find("ada11"), std::string::npos);
+    EXPECT_FALSE((*history)->add(event_of("ada11", "left")));
+    (*history)->welcome("ada11");
+    EXPECT_TRUE((*history)->add(event_of("ada11", "appeared"))) << "enrolled again";
     // Pictures are bounded by their bytes.
     auto small = EventHistory::open("", {100, 12});
     ASSERT_TRUE(small);

@@ -100,19 +100,25 @@ class BrowserTest(unittest.TestCase):
         yard = {"name": "yard", "uri": "test:smpte", "framerate": 5, "gallery": gallery}
         login = self.start([camera, yard])
         self.assertEqual(stat.S_IMODE(os.stat(self.token_file).st_mode), 0o600)
-        # Two seconds, on a machine that is not given much more to do than it has processors for.
-        busy = os.getloadavg()[0] > 1.5 * os.cpu_count()
-        what = {"limit_ms": 30000 if busy else 2000, "modules": self.modules,
-                "chromium": shutil.which("chromium"), "login": login, "shots": self.shots}
+        busy_before = os.getloadavg()[0]
+        what = {"modules": self.modules, "chromium": shutil.which("chromium"), "login": login, "shots": self.shots}
         result = support.run(["node", os.path.join(HERE, "browser.mjs"), json.dumps(what)],
                              check=False, timeout_s=420)
         self.assertEqual(result.returncode, 0, result.stdout + self.log())
         seen = json.loads(result.stdout.strip().splitlines()[-1])
-        print(f"recognised {seen['timings']['recognised_ms']} ms after the click" +
-              (" on a machine too busy to be held to 2 s" if busy else ""))
+        took_ms = seen["timings"]["recognised_ms"]
+        # Two seconds, on a machine that is not given much more to do than it has processors for.
+        busy = max(busy_before, os.getloadavg()[0]) > 1.5 * os.cpu_count()
+        self.assertLess(took_ms, 30000 if busy else 2000)
+        print(f"recognised {took_ms} ms after the click" + (" on a machine too busy to be held to 2 s" if busy else ""))
         base = login.split("#")[0]
-        metrics = urllib.request.urlopen(base + "metrics", timeout=10).read().decode()
-        self.assertRegex(metrics, r'sphere_camera_up\{camera="door"\} 1\n')
+        for _ in range(100):  # the clip may just begin once more
+            metrics = urllib.request.urlopen(base + "metrics", timeout=10).read().decode()
+            if re.search(r'sphere_camera_up\{camera="door"\} 1\n', metrics):
+                break
+            time.sleep(0.1)
+        else:
+            self.fail(metrics)
         self.assertRegex(metrics, r'sphere_camera_frames_total\{camera="door"\} [1-9]')
         self.assertNotIn(login.split("token=")[1], self.log())
 

@@ -175,8 +175,6 @@ TEST_F(CameraFleetTest, EventsComeWithTheirBestShotAndEnrolmentRenames) {
         const auto status = fleet_.status("door");
         return !status->faces.empty() && status->faces[0].id == "anna";
     }));
-    EXPECT_TRUE(fleet_.forget("door", "anna").ok());
-    EXPECT_FALSE(fleet_.forget("door", "anna").ok());
 
     ASSERT_TRUE(fleet_.remove("door").ok());
     EXPECT_TRUE(soon([&] { return has("left").has_value(); })) << "who is in view leaves";

@@ -78,6 +78,16 @@ async function loadEvents() {
   state.events = (await get("/api/events", { most: 100 })).events;
 }
 
+/// What is listed is no longer so: somebody was removed or renamed, or events passed us by.
+async function reloadEvents() {
+  try {
+    await loadEvents();
+  } catch {
+    return; // the stream says what is wrong
+  }
+  if (view && view.events) view.events();
+}
+
 function listen() {
   stream = new EventSource("/api/stream");
   const on = (name, take) => stream.addEventListener(name, (message) => take(JSON.parse(message.data)));
@@ -85,7 +95,8 @@ function listen() {
   on("status", takeStatus);
   on("event", takeEvent);
   on("gallery", () => { if (view && view.gallery) view.gallery(); });
-  on("behind", () => loadEvents().then(() => view && view.update()));
+  on("behind", reloadEvents);
+  on("history", reloadEvents);
   stream.addEventListener("error", async () => {
     linkState.textContent = "Not connected";
     if (stream.readyState !== EventSource.CLOSED) return; // it tries by itself

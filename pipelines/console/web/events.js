@@ -20,6 +20,9 @@ export function eventText(event) {
   return `${who(event)} ${kWords[event.event] || event.event} on ${event.camera}`;
 }
 
+/// A row is made anew when who it is about has another name.
+export const eventKey = (event) => JSON.stringify([event.number, event.id, event.label]);
+
 export function eventRow(event) {
   return h("li", { class: "row" },
     facePicture(event.shot ? `/api/events/${event.number}.jpg` : null, who(event)),
@@ -54,7 +57,7 @@ export function eventsView(state) {
 
   function update() {
     const wanted = shown.filter((event) => !filter.value || event.event === filter.value);
-    keyed(list, wanted, (event) => event.number, eventRow);
+    keyed(list, wanted, eventKey, eventRow);
     list.hidden = wanted.length === 0;
     nothing.hidden = wanted.length > 0;
     more.hidden = complete || shown.length < 100;
@@ -67,6 +70,11 @@ export function eventsView(state) {
     update,
     event: (event) => {
       shown.unshift(event);
+      update();
+    },
+    events: () => {
+      shown = [...state.events];
+      complete = false;
       update();
     },
   };

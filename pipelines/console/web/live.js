@@ -3,7 +3,7 @@
 import { faceUrl, get, post } from "./api.js";
 import { askName } from "./dialogs.js";
 import { empty, facePicture, h, keyed, setText, toast } from "./dom.js";
-import { eventRow } from "./events.js";
+import { eventKey, eventRow } from "./events.js";
 
 let chosen = null; // outlives the view
 
@@ -143,7 +143,7 @@ export function liveView(state) {
       state.className = `pill ${each.state}`;
     });
     showInView();
-    keyed(feed, state.events.slice(0, 30), (event) => event.number, eventRow);
+    keyed(feed, state.events.slice(0, 30), eventKey, eventRow);
     quiet.hidden = state.events.length > 0;
   }
 
@@ -157,6 +157,7 @@ export function liveView(state) {
     element: h("section", {}, h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "Live")), board, nothing),
     update,
     event: update,
+    events: update,
     leave: () => {
       clearInterval(stills);
       document.removeEventListener("visibilitychange", update);
