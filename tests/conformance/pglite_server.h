@@ -27,7 +27,8 @@ class PgliteServer {
     const std::string &unavailable() const { return unavailable_; }
 
     std::string location() const {
-        return "postgresql://postgres:postgres@127.0.0.1:" + port_ + "/postgres";
+        return "postgresql://postgres:postgres@127.0.0.1:" + port_ +
+               "/postgres?connect_timeout=60";
     }
     /// A place without a gallery. What was open before is no longer to be used.
     std::string new_database() {

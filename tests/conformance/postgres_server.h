@@ -29,14 +29,15 @@ class PostgresServer {
         run("createdb -h 127.0.0.1 -p " + port_ + " -U sphere " + name);
         return uri(name);
     }
+    /// Its time to connect is one for machines that are busy with other things as well.
     std::string uri(const std::string &database) const {
         return "postgresql://sphere:" + std::string(kPassword) + "@127.0.0.1:" + port_ + "/" +
-               database;
+               database + "?connect_timeout=60";
     }
     static constexpr const char *kPassword = "a-secret-word";
 
     bool start() {
-        return run(bin_ + "/pg_ctl -w -t 30 -D " + data() + " -l " + data() + "/log -o '-p " +
+        return run(bin_ + "/pg_ctl -w -t 120 -D " + data() + " -l " + data() + "/log -o '-p " +
                    port_ + " -k " + dir_->path() +
                    " -c listen_addresses=127.0.0.1 -c fsync=off' start") == 0;
     }
