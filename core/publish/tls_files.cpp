@@ -1,33 +1,28 @@
 // SPDX-License-Identifier: MIT
 #include "core/publish/tls_files.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sys/stat.h>
+#include "core/base/private_file.h"
+
+#include <string_view>
 
 namespace sphere {
 namespace {
 
-constexpr std::size_t kMaxPemBytes = 16 << 20; ///< a system's bundle has some 200 kB
+constexpr std::size_t kMaxPemBytes = 4 << 20; ///< a system's bundle has some 200 kB
 
-Result<void> check_file(const char *property, const std::string &path, const char *kind) {
+Result<void> check_file(const char *property, const std::string &path, std::string_view kind) {
     if (path.empty())
         return {};
-    struct stat info {};
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    if (stat(path.c_str(), &info) != 0 || !file.is_open())
-        return fail(errno == EACCES ? Errc::Permission : Errc::NotFound, property, " ", path,
-                    ": ", std::strerror(errno), ": name a PEM file that can be read");
-    if (S_ISDIR(info.st_mode))
-        return fail(Errc::InvalidArgument, property, " ", path,
-                    ": is a directory: name a PEM file");
+    const auto file = read_small_file(path, kMaxPemBytes);
+    if (!file)
+        return fail(file.error().code, property, " ", file.error().message,
+                    ": name a PEM file that can be read");
     const std::string end = std::string(kind) + "-----";
-    std::size_t bytes = 0;
-    for (std::string line; bytes < kMaxPemBytes && std::getline(file, line);) {
-        bytes += line.size() + 1;
-        if (line.starts_with("-----BEGIN ") && line.find(end) != std::string::npos)
+    constexpr std::string_view kBegin = "-----BEGIN ";
+    for (std::size_t at = 0; (at = file->text.find(kBegin, at)) != std::string::npos; ++at) {
+        const std::string_view line =
+            std::string_view(file->text).substr(at, file->text.find('\n', at) - at);
+        if ((at == 0 || file->text[at - 1] == '\n') && line.find(end) != line.npos)
             return {};
     }
     return fail(Errc::Corrupt, property, " ", path, ": has no '-----BEGIN ", kind,

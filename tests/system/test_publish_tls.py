@@ -91,9 +91,10 @@ class TlsTest(support.FolderTest):
     def check_files(self, location):
         """Files that are none are refused at the start, by the property's name."""
         garbage = self.write("garbage", "no certificate\n")
-        torn = self.write("torn", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        pipe = self.path("pipe")
+        os.mkfifo(pipe)
         for options, word in ((f"ca-file={self.path('absent')}", "ca-file"), (f"ca-file={garbage}", "ca-file"),
-                              (f"ca-file={self.folder}", "ca-file"), (f"cert-file={garbage}", "cert-file"),
+                              (f"ca-file={self.folder}", "ca-file"), (f"ca-file={pipe}", "ca-file"), (f"cert-file={garbage}", "cert-file"),
                               (f"key-file={garbage}", "key-file"), (f"key-file={self.pem('server.key')}", "cert-file")):
             with self.subTest(options):
                 said = self.publish(20, location, options + " drain-timeout=0")
