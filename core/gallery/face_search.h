@@ -19,6 +19,18 @@ struct FoundFace {
     float norm = 0;     ///< the length of the enrolled embedding
 };
 
+/// A face with its embedding.
+struct SampledFace {
+    std::int64_t face_id = 0;
+    std::string person_id;
+    std::int64_t faces_of_person = 0; ///< that nearest() may find, this one too
+    std::vector<float> embedding;
+};
+struct FaceSample {
+    std::vector<SampledFace> faces;
+    std::int64_t of_faces = 0; ///< about so many there are
+};
+
 /// Thread-safe.
 class FaceSearch {
   public:
@@ -29,6 +41,9 @@ class FaceSearch {
     /// another size), Io, Busy (took too long), NotFound (the index is gone).
     virtual Result<std::vector<FoundFace>> nearest(std::span<const float> query,
                                                    std::size_t k) const = 0;
+    /// Up to `count` of the faces that nearest() may find, spread evenly over their ids, each
+    /// once. Errors: as nearest().
+    virtual Result<FaceSample> sample(std::size_t count) const = 0;
 };
 
 } // namespace sphere

@@ -36,6 +36,38 @@ std::vector<std::size_t> spread_places(std::size_t count, std::size_t wanted) {
     return places;
 }
 
+/// A face that was found beside the one that is left out.
+struct Neighbour {
+    std::int64_t face_id = 0;
+    std::string_view person;
+    float distance = 0;
+};
+
+/// `neighbours`: nearest first; `every`: there are no more. False: two other people are not
+/// among them, and more may be.
+bool read_neighbours(std::int64_t self, std::string_view person, bool alone,
+                     std::span<const Neighbour> neighbours, bool every, LeftOut &probe) {
+    probe = {};
+    if (!alone) // farther than all that is found, if not among it
+        probe.own = std::numeric_limits<float>::infinity();
+    const Neighbour *other = nullptr;
+    for (const Neighbour &found : neighbours) {
+        if (found.face_id == self)
+            continue;
+        if (found.person == person) {
+            if (probe.own)
+                probe.own = std::min(*probe.own, found.distance);
+        } else if (other == nullptr) {
+            other = &found;
+            probe.other = found.distance;
+        } else if (found.person != other->person) {
+            probe.second = found.distance;
+            return true;
+        }
+    }
+    return every;
+}
+
 class SampleCheck {
   public:
     SampleCheck(const MatchedGallery &gallery, std::vector<std::size_t> places)
@@ -74,26 +106,12 @@ class SampleCheck {
 
 bool SampleCheck::read(const EnrolledFace &self, const std::vector<Hit> &hits,
                        std::size_t asked, LeftOut &probe) const {
-    probe = {};
-    if (faces_of_.at(self.person_id) > 1) // farther than all that is found, if not among it
-        probe.own = std::numeric_limits<float>::infinity();
-    const EnrolledFace *other = nullptr;
-    for (const Hit &hit : hits) {
-        const EnrolledFace *found = face(hit.id);
-        if (found == nullptr || found == &self)
-            continue;
-        if (found->person_id == self.person_id) {
-            if (probe.own)
-                probe.own = std::min(*probe.own, hit.distance);
-        } else if (other == nullptr) {
-            other = found;
-            probe.other = hit.distance;
-        } else if (found->person_id != other->person_id) {
-            probe.second = hit.distance;
-            return true;
-        }
-    }
-    return hits.size() < asked;
+    std::vector<Neighbour> neighbours;
+    for (const Hit &hit : hits)
+        if (const EnrolledFace *found = face(hit.id))
+            neighbours.push_back({hit.id, found->person_id, hit.distance});
+    return read_neighbours(self.face_id, self.person_id, faces_of_.at(self.person_id) <= 1,
+                           neighbours, hits.size() < asked, probe);
 }
 
 Result<void> SampleCheck::look(std::size_t first, std::size_t count,
@@ -129,6 +147,22 @@ Result<void> SampleCheck::look(std::size_t first, std::size_t count,
     return {};
 }
 
+Result<LeftOut> look_in_store(const FaceSearch &search, const SampledFace &self) {
+    LeftOut probe;
+    for (std::size_t k = kHits;; k *= 4) {
+        const auto found = search.nearest(self.embedding, k);
+        if (!found)
+            return found.error();
+        std::vector<Neighbour> neighbours;
+        for (const FoundFace &face : *found)
+            neighbours.push_back({face.face_id, face.person_id, face.distance});
+        if (read_neighbours(self.face_id, self.person_id, self.faces_of_person <= 1, neighbours,
+                            found->size() < k, probe) ||
+            k >= kMostHits)
+            return probe;
+    }
+}
+
 } // namespace
 
 Result<GalleryCheck> check_sample(const MatchedGallery &gallery, const CheckOptions &options,
@@ -150,6 +184,24 @@ Result<GalleryCheck> check_sample(const MatchedGallery &gallery, const CheckOpti
         }
     } catch (const std::bad_alloc &) {
         return fail(Errc::Internal, "gallery: not enough memory to check it");
+    }
+    return judge_left_out(probes, options);
+}
+
+Result<GalleryCheck> check_sample(const FaceSearch &search, const FaceSample &sample,
+                                  const CheckOptions &options,
+                                  std::chrono::milliseconds most_time,
+                                  const std::atomic<bool> &stop) {
+    const auto end = std::chrono::steady_clock::now() + most_time;
+    std::vector<LeftOut> probes;
+    for (const std::size_t place : spread_places(
+             sample.faces.size(), static_cast<std::size_t>(std::max(1, options.most_probes)))) {
+        if (stop || (!probes.empty() && std::chrono::steady_clock::now() >= end))
+            break;
+        const auto probe = look_in_store(search, sample.faces[place]);
+        if (!probe)
+            return probe.error();
+        probes.push_back(*probe);
     }
     return judge_left_out(probes, options);
 }

@@ -20,4 +20,10 @@ Result<GalleryCheck> check_sample(const MatchedGallery &gallery, const CheckOpti
                                   std::chrono::milliseconds most_time,
                                   const std::atomic<bool> &stop);
 
+/// The same of faces that `search` looks for where they are kept. Errors: as of the search.
+Result<GalleryCheck> check_sample(const FaceSearch &search, const FaceSample &sample,
+                                  const CheckOptions &options,
+                                  std::chrono::milliseconds most_time,
+                                  const std::atomic<bool> &stop);
+
 } // namespace sphere

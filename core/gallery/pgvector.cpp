@@ -92,16 +92,42 @@ class PgFaceSearch final : public FaceSearch {
                " AND NOT f.quarantined AND p.stranger = 0 ORDER BY e." +
                typed(type.column, type, stamp.stamp.dims) + " " + type.nearness + " " +
                typed("$1::text", type, stamp.stamp.dims) + " LIMIT $2::bigint";
+        // The first face at or behind each of so many places between the first and the last.
+        const std::string of_stamp = "stamp = " + std::to_string(stamp.key);
+        sample_sql_ =
+            "WITH ends AS (SELECT min(face) AS first, max(face) AS last FROM sphere_embeddings "
+            "WHERE " +
+            of_stamp +
+            ") SELECT DISTINCT ON (e.face) e.face, p.id, (SELECT count(*) FROM sphere_faces o "
+            "JOIN sphere_embeddings x ON x.face = o.face WHERE o.person = p.person AND NOT "
+            "o.quarantined AND x." +
+            of_stamp +
+            "), e.vector FROM ends CROSS JOIN generate_series(0, $1::bigint - 1) n CROSS JOIN "
+            "LATERAL (SELECT face, vector FROM sphere_embeddings WHERE " +
+            of_stamp +
+            " AND face >= first + ((last - first) * n::float8 / greatest($1::bigint - 1, 1))"
+            "::bigint ORDER BY face LIMIT 1) e JOIN sphere_faces f ON f.face = e.face JOIN "
+            "sphere_people p ON p.person = f.person WHERE NOT f.quarantined AND p.stranger = 0";
     }
     Result<std::vector<FoundFace>> nearest(std::span<const float> query,
                                            std::size_t k) const override;
+    Result<FaceSample> sample(std::size_t count) const override;
 
   private:
+    Error damaged(std::int64_t face) const {
+        return fail(Errc::Corrupt, "gallery ", db_.name(), " is damaged: face ", face,
+                    " is not one of gst-sphere's");
+    }
+    bool is_sound(std::size_t values, const std::string &person) const {
+        return values == dims_ && !person.empty() && person.size() <= kMaxPersonIdBytes;
+    }
+
     mutable std::mutex mutex_;
     mutable PgDb db_;
     Metric metric_;
     std::size_t dims_;
     std::string sql_;
+    std::string sample_sql_;
 };
 
 Result<std::vector<FoundFace>> PgFaceSearch::nearest(std::span<const float> query,
@@ -120,10 +146,8 @@ Result<std::vector<FoundFace>> PgFaceSearch::nearest(std::span<const float> quer
         [&](const PgRow &row) -> Result<void> {
             const auto values = from_little_endian(row.bytes(3));
             FoundFace face{row.integer(0), row.text(1), row.text(2)};
-            if (values.size() != dims_ || face.person_id.empty() ||
-                face.person_id.size() > kMaxPersonIdBytes || face.label.size() > kMaxTextBytes)
-                return fail(Errc::Corrupt, "gallery ", db_.name(), " is damaged: face ",
-                            face.face_id, " is not one of gst-sphere's");
+            if (!is_sound(values.size(), face.person_id) || face.label.size() > kMaxTextBytes)
+                return damaged(face.face_id);
             double squares = 0;
             for (const float value : values)
                 squares += static_cast<double>(value) * value;
@@ -139,6 +163,36 @@ Result<std::vector<FoundFace>> PgFaceSearch::nearest(std::span<const float> quer
         return nearer({a.face_id, a.distance}, {b.face_id, b.distance});
     });
     return faces;
+}
+
+Result<FaceSample> PgFaceSearch::sample(std::size_t count) const {
+    const std::lock_guard lock(mutex_);
+    SPHERE_TRY(db_.connect());
+    auto transaction =
+        PgTransaction::begin(db_, "BEGIN READ ONLY; SET LOCAL statement_timeout = '5s'");
+    if (!transaction)
+        return transaction.error();
+    FaceSample sample;
+    // As ANALYZE saw it: counting a hundred million takes minutes.
+    const auto about = db_.integer("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE "
+                                   "oid = 'sphere_embeddings'::regclass");
+    if (!about)
+        return about.error();
+    const auto done =
+        db_.query(sample_sql_.c_str(), {static_cast<std::int64_t>(std::min(count, kMostFound))},
+                  [&](const PgRow &row) -> Result<void> {
+                      SampledFace face{row.integer(0), row.text(1), row.integer(2),
+                                       from_little_endian(row.bytes(3))};
+                      if (!is_sound(face.embedding.size(), face.person_id))
+                          return damaged(face.face_id);
+                      sample.faces.push_back(std::move(face));
+                      return {};
+                  });
+    if (!done)
+        return done.error();
+    SPHERE_TRY(transaction->commit());
+    sample.of_faces = std::max(*about, static_cast<std::int64_t>(sample.faces.size()));
+    return sample;
 }
 
 } // namespace

@@ -17,6 +17,27 @@ constexpr std::chrono::seconds kMostTime{10};
 constexpr double kTargetFar = 0.01;
 /// Somebody may be enrolling a folder, face by face.
 constexpr std::chrono::seconds kPause{5};
+/// A server has others to serve, and a large gallery does not change much by one face.
+constexpr std::chrono::minutes kPauseInStore{10};
+
+/// Over a connection of its own: the stream's is not held up.
+Result<ThresholdCheck::Outcome> look_in_store(Store &store, const CheckOptions &options,
+                                              std::int64_t version,
+                                              const std::atomic<bool> &stop) {
+    const auto search = store.face_search(options.metric);
+    if (!search)
+        return search.error();
+    if (*search == nullptr)
+        return fail(Errc::NotFound, "nobody is enrolled");
+    const auto sample = (*search)->sample(static_cast<std::size_t>(options.most_probes));
+    if (!sample)
+        return sample.error();
+    auto check = check_sample(**search, *sample, options, kMostTime, stop);
+    if (!check)
+        return std::move(check).error();
+    return ThresholdCheck::Outcome{version, static_cast<std::size_t>(sample->of_faces),
+                                   options.threshold, kTargetFar, std::move(*check)};
+}
 
 Result<ThresholdCheck::Outcome> look(const std::string &location, const MatchedGallery &gallery,
                                      const MatchOptions &in_use,
@@ -27,7 +48,9 @@ Result<ThresholdCheck::Outcome> look(const std::string &location, const MatchedG
     options.margin = in_use.margin;
     options.target_far = kTargetFar;
     options.most_probes = kProbes;
-    if (const std::size_t faces = gallery.snapshot().faces.size(); faces > kMostFacesRead) {
+    const bool in_store = gallery.options().in_store();
+    if (const std::size_t faces = gallery.snapshot().faces.size();
+        !in_store && faces > kMostFacesRead) {
         auto check = check_sample(gallery, options, kMostTime, stop);
         if (!check)
             return std::move(check).error();
@@ -37,6 +60,8 @@ Result<ThresholdCheck::Outcome> look(const std::string &location, const MatchedG
     auto store = open_store(location, OpenMode::Existing);
     if (!store)
         return std::move(store).error();
+    if (in_store)
+        return look_in_store(**store, options, gallery.snapshot().version, stop);
     const auto snapshot = (*store)->load();
     if (!snapshot)
         return snapshot.error();
@@ -62,13 +87,11 @@ std::optional<ThresholdCheck::Outcome> ThresholdCheck::poll(const Matcher &match
     const MatchOptions &options = matcher.options();
     const Key key = {matcher.snapshot().version, options.metric, options.threshold,
                      options.margin};
-    const std::size_t faces = matcher.snapshot().faces.size();
     const auto now = std::chrono::steady_clock::now();
-    if (worker_.joinable() || checked_ == key || faces == 0 || options.gallery().in_store() ||
-        now < next_)
+    if (worker_.joinable() || checked_ == key || matcher.gallery()->empty() || now < next_)
         return outcome;
     checked_ = key;
-    next_ = now + kPause;
+    next_ = now + (options.gallery().in_store() ? std::chrono::seconds(kPauseInStore) : kPause);
     try {
         worker_ = std::thread([this, location, options, gallery = matcher.gallery()] {
             try {

@@ -31,8 +31,8 @@ class ThresholdCheck {
 
     /// Once a buffer: starts a check where the gallery or the decision's options are others
     /// than those checked last, and returns what one found, once each. Of many faces a sample
-    /// is tried, for ten seconds at most, by the index that serves. Galleries that a server
-    /// searches are left to `spherectl gallery check`.
+    /// is tried, for ten seconds at most, by the index that serves; of those that a server
+    /// searches always, and every ten minutes at most.
     std::optional<Outcome> poll(const Matcher &matcher, const std::string &location);
     /// Ends the check that runs and forgets all.
     void reset();

@@ -2,6 +2,7 @@
 // A gallery that is searched where it is, by pgvector: the same people as in memory, without
 // the faces in memory.
 #include "core/gallery/gallery_follower.h"
+#include "core/gallery/gallery_sample_check.h"
 #include "core/gallery/people_admin.h"
 #include "tests/conformance/pglite_server.h"
 #include "tests/conformance/postgres_server.h"
@@ -164,6 +165,44 @@ TEST_P(PgvectorGallery, SeesEachChangeAtOnce) {
     ASSERT_TRUE(admin->apply({strict}).ok());
     EXPECT_TRUE(soon([&] { return best(7).empty(); }));
     EXPECT_FALSE((*opened)->behind().has_value());
+}
+
+TEST_P(PgvectorGallery, IsTheThresholdSafe) {
+    const Metric metric = GetParam();
+    ASSERT_TRUE(store_->enrol(test_stamp(kDims), faces_of(0, 40)).ok());
+    ASSERT_TRUE(store_->enrol(test_stamp(kDims), {test_face("lone", values_of(500, 0))}).ok());
+    ASSERT_TRUE(store_->prepare_search(metric, &no_progress).ok());
+    const auto admin = open_people_admin(location_).value();
+    const std::int64_t away = admin->list_faces(name_of(5)).value().front().face_id;
+    ASSERT_TRUE(admin->apply({QuarantineFaces{{away}, true}}).ok());
+    ASSERT_TRUE(store_->remove_person(name_of(9)).ok());
+    const auto search = store_->face_search(metric).value();
+    const auto sample = search->sample(2000);
+    ASSERT_TRUE(sample.ok()) << sample.error().message;
+    ASSERT_EQ(sample->faces.size(), 78U) << "of 81 one is in quarantine, two are gone";
+    EXPECT_GE(sample->of_faces, 78);
+    for (const SampledFace &face : sample->faces) {
+        EXPECT_NE(face.face_id, away);
+        EXPECT_EQ(face.faces_of_person,
+                  face.person_id == "lone" || face.person_id == name_of(5) ? 1 : 2);
+    }
+    EXPECT_EQ(search->sample(10)->faces.size(), 10U);
+    CheckOptions options;
+    options.metric = metric;
+    options.threshold = metric == Metric::Cosine ? 0.75F : 9;
+    const auto whole = check_gallery(*store_->load(), {}, options).value();
+    EXPECT_GT(whole.strangers_named, 0U);
+    EXPECT_LT(whole.strangers_named, whole.strangers);
+    const std::atomic<bool> stop{false};
+    const auto found = check_sample(*search, *sample, options, std::chrono::minutes(1), stop);
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_EQ(found->probes, whole.probes);
+    EXPECT_EQ(found->strangers, whole.strangers);
+    EXPECT_EQ(found->strangers_named, whole.strangers_named);
+    EXPECT_EQ(found->returning, whole.returning);
+    EXPECT_EQ(found->returning_named, whole.returning_named);
+    ASSERT_TRUE(found->suggested_threshold.has_value());
+    EXPECT_NEAR(*found->suggested_threshold, *whole.suggested_threshold, 1e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Metrics, PgvectorGallery,
