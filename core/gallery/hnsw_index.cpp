@@ -94,6 +94,7 @@ class HnswFinder final : public CandidateFinder {
   private:
     void drop_build_data();
     void choose_entries();
+    void sketch_entries();
     bool restore_node(IndexSource &source, std::uint32_t id, std::uint32_t count, int top,
                       std::vector<char> &inside);
     bool restore_layers(IndexSource &source, std::uint32_t id, std::uint32_t count);
@@ -178,12 +179,10 @@ void HnswFinder::choose_entries() {
     };
     std::vector<char> covered(count, 0);
     std::vector<std::uint32_t> nodes;
-    std::vector<std::uint32_t> rows;
     for (std::uint32_t id = 0; id < count; ++id) {
         if (covered[id] != 0)
             continue;
         nodes.push_back(id);
-        rows.push_back(static_cast<std::uint32_t>(graph_.getExternalLabel(id)));
         auto *list = graph_.get_linklist0(id);
         const std::size_t links = graph_.getListCount(list);
         for (std::size_t i = 1; i <= links; ++i)
@@ -191,8 +190,16 @@ void HnswFinder::choose_entries() {
                 covered[list[i]] = 1;
     }
     const std::size_t kept = std::min(nodes.size(), EntrySketches::kMostEntries);
-    for (std::size_t i = 0; i < kept; ++i) // as the sketches choose
+    for (std::size_t i = 0; i < kept; ++i)
         entries_.push_back(nodes[i * nodes.size() / kept]);
+    sketch_entries();
+}
+
+void HnswFinder::sketch_entries() {
+    std::vector<std::uint32_t> rows;
+    rows.reserve(entries_.size());
+    for (const std::uint32_t id : entries_)
+        rows.push_back(static_cast<std::uint32_t>(graph_.getExternalLabel(id)));
     sketches_.make(rows_, std::move(rows));
 }
 
@@ -326,6 +333,8 @@ bool HnswFinder::save(IndexSink &sink) const {
             sink.bytes(list + 1, links * sizeof *list);
         }
     }
+    sink.number(static_cast<std::uint32_t>(entries_.size()));
+    sink.list(entries_);
     return true;
 }
 
@@ -396,7 +405,14 @@ bool HnswFinder::restore(IndexSource &source) {
         if (inside[row] == 0)
             outside_.push_back(row);
     drop_build_data();
-    choose_entries();
+    const auto entries = source.number<std::uint32_t>();
+    if (entries > EntrySketches::kMostEntries)
+        return false;
+    entries_ = source.list<std::uint32_t>(entries);
+    if (!source.ok() || std::any_of(entries_.begin(), entries_.end(),
+                                    [count](std::uint32_t id) { return id >= count; }))
+        return false;
+    sketch_entries();
     return true;
 }
 

@@ -22,7 +22,7 @@ namespace sphere {
 namespace {
 
 constexpr char kMagic[8] = {'S', 'P', 'H', 'I', 'D', 'X', '\r', '\n'};
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kFormat = 2; ///< 1 had graphs without the nodes to start at
 constexpr std::uint32_t kByteOrder = 0x01020304;
 constexpr std::size_t kMaxKindBytes = 256;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What every Index must do.
+#include "core/gallery/index_stream.h"
 #include "tests/bench/bench_data.h"
 #include "tests/conformance/fakes.h"
 #ifdef SPHERE_TEST_PGVECTOR
@@ -9,6 +10,7 @@
 #include "tests/support/sanitizers.h"
 
 #include <cctype>
+#include <cstdio>
 #include <limits>
 #include <numeric>
 #include <thread>
@@ -497,6 +499,24 @@ TEST_P(ExactConformance, LargeEnoughForThreadsFindsTheSame) {
     }
 }
 
+/// Written and read again; null for a kind that is not saved.
+std::unique_ptr<Index> through_a_file(const Index &index, const char *kind, int dims) {
+    const auto *saved = dynamic_cast<const SavedIndex *>(&index);
+    if (saved == nullptr)
+        return nullptr;
+    const std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::tmpfile(), &std::fclose);
+    IndexSink sink(file.get());
+    saved->save(sink);
+    EXPECT_TRUE(sink.ok());
+    std::rewind(file.get());
+    IndexSource source(file.get(), sink.count());
+    auto read = make_index(kind, dims, Metric::Cosine).value();
+    EXPECT_TRUE(dynamic_cast<SavedIndex &>(*read).restore(source));
+    EXPECT_TRUE(source.ok());
+    EXPECT_EQ(source.left(), 0U);
+    return read;
+}
+
 /// Large enough for a structure beside the scan; the answers' distances are exact, and nearly
 /// all of them are found. Not a timed test.
 struct RecallCase {
@@ -542,6 +562,11 @@ TEST_P(Recall, OfTheTenNearest) {
         return static_cast<double>(right) / 2000;
     };
     EXPECT_GE(recall(*index), GetParam().at_least);
+    if (const auto read = through_a_file(*index, GetParam().kind, kDims)) {
+        EXPECT_EQ(read->size(), index->size());
+        EXPECT_EQ(*read->search_many(planted.queries, 200, 10),
+                  *index->search_many(planted.queries, 200, 10));
+    }
 
     // A fork that loses every twentieth row and gains some, beside the one it came from.
     auto fork = index->fork().value();

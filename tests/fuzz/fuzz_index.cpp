@@ -46,7 +46,7 @@ std::string with_header(const std::string &payload, std::uint64_t rows, std::uin
                         std::uint32_t metric) {
     std::string header = "SPHIDX\r\n";
     put<std::uint32_t>(header, 0x01020304);
-    put<std::uint32_t>(header, 1);
+    put<std::uint32_t>(header, 2);
     put<std::int64_t>(header, 1);
     put<std::uint64_t>(header, rows);
     put<std::uint32_t>(header, dims);
