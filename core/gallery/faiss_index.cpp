@@ -82,12 +82,12 @@ bool FaissFinder::build(const ExactRows &rows) {
         const std::size_t count = std::min(inside_.size(), kMostRowsACentroid * centroids);
         const auto sample = gather(rows, dims_, inside_, 0, count,
                                    std::max<std::size_t>(1, inside_.size() / count));
-        structure_->train(static_cast<faiss::Index::idx_t>(count), sample.data());
+        structure_->train(static_cast<std::int64_t>(count), sample.data());
     }
     for (std::size_t first = 0; first < inside_.size(); first += kRowsAtOnce) {
         const std::size_t count = std::min(kRowsAtOnce, inside_.size() - first);
         const auto values = gather(rows, dims_, inside_, first, count, 1);
-        structure_->add(static_cast<faiss::Index::idx_t>(count), values.data());
+        structure_->add(static_cast<std::int64_t>(count), values.data());
     }
     if (auto *inverted = dynamic_cast<faiss::IndexIVF *>(structure_.get()))
         inverted->nprobe = std::clamp<std::size_t>(inverted->nlist / kListsProbed, 1, 64);
@@ -104,10 +104,10 @@ FaissFinder::find(const float *queries, std::size_t count, std::size_t k) const 
         // Structures that compress see distances through a haze: more are looked at again.
         const std::size_t wanted = std::min(2 * k + 10, inside_.size());
         std::vector<float> distances(count * wanted);
-        std::vector<faiss::Index::idx_t> labels(count * wanted);
+        std::vector<std::int64_t> labels(count * wanted);
         if (wanted > 0)
-            structure_->search(static_cast<faiss::Index::idx_t>(count), values.data(),
-                               static_cast<faiss::Index::idx_t>(wanted), distances.data(),
+            structure_->search(static_cast<std::int64_t>(count), values.data(),
+                               static_cast<std::int64_t>(wanted), distances.data(),
                                labels.data());
         std::vector<std::vector<std::uint32_t>> lists(count, outside_);
         for (std::size_t i = 0; i < labels.size(); ++i)

@@ -26,6 +26,10 @@ constexpr std::size_t kLinks = 16; ///< M: links a node, twice that in the lowes
 constexpr std::size_t kBuildCandidates = 200;  ///< ef_construction
 constexpr std::size_t kSearchCandidates = 128; ///< ef, at least
 constexpr std::size_t kEntries = 8; ///< nodes that a walk starts at, beside the graph's own
+/// A walk ends when so many neighbourhoods in a row held nobody nearer than what is asked for
+/// (patience: Teofili and Lin, "Patience in Proximity", ECIR 2025): a person's faces are soon
+/// together, and the rest are strangers, hardly one nearer than the other.
+constexpr int kPatience = 24;
 /// In a small graph a walk loses nobody.
 constexpr std::size_t kFewNodes = 20'000;
 /// A node stands for neighbours at this cosine or nearer: a walk from it comes to them.
@@ -70,6 +74,14 @@ class NodeSpace final : public hnswlib::SpaceInterface<float> {
   private:
     PairDistance pair_;
 };
+
+/// As hnswlib up to 0.6 calls them, and later ones.
+template <typename Graph> void drop_update_locks(Graph &graph) {
+    if constexpr (requires { graph.link_list_update_locks_; })
+        std::vector<std::mutex>().swap(graph.link_list_update_locks_);
+    if constexpr (requires { graph.label_op_locks_; })
+        std::vector<std::mutex>().swap(graph.label_op_locks_);
+}
 
 void prefetch_row(const Node &node, std::size_t n) {
     const auto *bytes = reinterpret_cast<const char *>(node.row);
@@ -179,15 +191,23 @@ void HnswFinder::choose_entries() {
     };
     std::vector<char> covered(count, 0);
     std::vector<std::uint32_t> nodes;
+    std::vector<std::uint32_t> group; // whose neighbours are still to be looked at
     for (std::uint32_t id = 0; id < count; ++id) {
         if (covered[id] != 0)
             continue;
         nodes.push_back(id);
-        auto *list = graph_.get_linklist0(id);
-        const std::size_t links = graph_.getListCount(list);
-        for (std::size_t i = 1; i <= links; ++i)
-            if (covered[list[i]] == 0 && cosine(node(id), node(list[i])) >= kSameGroup)
-                covered[list[i]] = 1;
+        // A graph links few of a group to each other: the rest are come to by those.
+        group.assign(1, id);
+        while (!group.empty()) {
+            auto *list = graph_.get_linklist0(group.back());
+            group.pop_back();
+            const std::size_t links = graph_.getListCount(list);
+            for (std::size_t i = 1; i <= links; ++i)
+                if (covered[list[i]] == 0 && cosine(node(id), node(list[i])) >= kSameGroup) {
+                    covered[list[i]] = 1;
+                    group.push_back(list[i]);
+                }
+        }
     }
     const std::size_t kept = std::min(nodes.size(), EntrySketches::kMostEntries);
     for (std::size_t i = 0; i < kept; ++i)
@@ -206,7 +226,7 @@ void HnswFinder::sketch_entries() {
 /// 40 bytes a row and more.
 void HnswFinder::drop_build_data() {
     std::vector<std::mutex>().swap(graph_.link_list_locks_);
-    std::vector<std::mutex>().swap(graph_.link_list_update_locks_);
+    drop_update_locks(graph_);
     decltype(graph_.label_lookup_)().swap(graph_.label_lookup_);
 }
 
@@ -235,29 +255,41 @@ HnswFinder::Step HnswFinder::descend(const Node &query) const {
 std::vector<std::uint32_t> HnswFinder::walk(const Node &query,
                                             std::span<const std::uint32_t> entries,
                                             std::size_t k) const {
-    const std::size_t ef = std::max(kSearchCandidates, k + k / 2);
+    const std::size_t wanted = k + k / 2; // the graph's order is that of bfloat16
+    const std::size_t ef = std::max(kSearchCandidates, wanted);
     hnswlib::VisitedList *visited = graph_.visited_list_pool_->getFreeVisitedList();
     const auto seen = [visited](std::uint32_t id) {
         return std::exchange(visited->mass[id], visited->curV) == visited->curV;
     };
-    std::vector<Step> best; // a heap, the farthest in front
-    std::vector<Step> open; // a heap, the nearest in front
+    std::vector<Step> best;     // a heap, the farthest in front
+    std::vector<Step> open;     // a heap, the nearest in front
+    std::vector<float> nearest; // a heap of what is asked for, the farthest in front
+    int in_vain = 0;            // neighbourhoods
+    const auto take = [&](const Step &step) {
+        best.push_back(step);
+        std::push_heap(best.begin(), best.end());
+        open.push_back(step);
+        std::push_heap(open.begin(), open.end(), std::greater<>());
+        if (nearest.size() >= wanted) {
+            if (step.distance >= nearest.front())
+                return;
+            std::pop_heap(nearest.begin(), nearest.end());
+            nearest.pop_back();
+        }
+        nearest.push_back(step.distance);
+        std::push_heap(nearest.begin(), nearest.end());
+        in_vain = 0;
+    };
     const Step start = descend(query);
-    best.push_back(start);
-    open.push_back(start);
+    take(start);
     (void)seen(start.node);
     for (const std::uint32_t place : entries)
         prefetch_row(node(entries_[place]), pair_.n);
     for (const std::uint32_t place : entries)
-        if (const std::uint32_t id = entries_[place]; !seen(id)) {
-            const Step step{node_distance(query, node(id), pair_), id};
-            best.push_back(step);
-            std::push_heap(best.begin(), best.end());
-            open.push_back(step);
-            std::push_heap(open.begin(), open.end(), std::greater<>());
-        }
+        if (const std::uint32_t id = entries_[place]; !seen(id))
+            take({node_distance(query, node(id), pair_), id});
     std::uint32_t fresh[2 * kLinks];
-    while (!open.empty() &&
+    while (!open.empty() && in_vain++ < kPatience &&
            (best.size() < ef || open.front().distance <= best.front().distance)) {
         auto *list = graph_.get_linklist0(open.front().node);
         std::pop_heap(open.begin(), open.end(), std::greater<>());
@@ -275,10 +307,7 @@ std::vector<std::uint32_t> HnswFinder::walk(const Node &query,
             const Step step{node_distance(query, node(fresh[i]), pair_), fresh[i]};
             if (best.size() >= ef && step.distance >= best.front().distance)
                 continue;
-            open.push_back(step);
-            std::push_heap(open.begin(), open.end(), std::greater<>());
-            best.push_back(step);
-            std::push_heap(best.begin(), best.end());
+            take(step);
             if (best.size() > ef) {
                 std::pop_heap(best.begin(), best.end());
                 best.pop_back();
@@ -287,7 +316,7 @@ std::vector<std::uint32_t> HnswFinder::walk(const Node &query,
     }
     graph_.visited_list_pool_->releaseVisitedList(visited);
     std::sort(best.begin(), best.end());
-    best.resize(std::min(best.size(), k + k / 2)); // the graph's order is that of bfloat16
+    best.resize(std::min(best.size(), wanted));
     std::vector<std::uint32_t> found;
     found.reserve(best.size());
     for (const Step &step : best)
