@@ -26,10 +26,11 @@ constexpr std::size_t kLinks = 16; ///< M: links a node, twice that in the lowes
 constexpr std::size_t kBuildCandidates = 200;  ///< ef_construction
 constexpr std::size_t kSearchCandidates = 128; ///< ef, at least
 constexpr std::size_t kEntries = 8; ///< nodes that a walk starts at, beside the graph's own
-/// A walk ends when so many neighbourhoods in a row held nobody nearer than what is asked for
+/// A walk ends when so many neighbourhoods in a row held nobody nearer than what was found
 /// (patience: Teofili and Lin, "Patience in Proximity", ECIR 2025): a person's faces are soon
 /// together, and the rest are strangers, hardly one nearer than the other.
 constexpr int kPatience = 24;
+constexpr std::size_t kWatched = 15; ///< the nearest so many, where fewer are asked for
 /// In a small graph a walk loses nobody.
 constexpr std::size_t kFewNodes = 20'000;
 /// A node stands for neighbours at this cosine or nearer: a walk from it comes to them.
@@ -270,7 +271,7 @@ std::vector<std::uint32_t> HnswFinder::walk(const Node &query,
         std::push_heap(best.begin(), best.end());
         open.push_back(step);
         std::push_heap(open.begin(), open.end(), std::greater<>());
-        if (nearest.size() >= wanted) {
+        if (nearest.size() >= std::max(wanted, kWatched)) {
             if (step.distance >= nearest.front())
                 return;
             std::pop_heap(nearest.begin(), nearest.end());
