@@ -6,6 +6,7 @@
 #include "core/gallery/people_admin.h"
 #include "tests/conformance/pglite_server.h"
 #include "tests/conformance/postgres_server.h"
+#include "tests/support/check_testing.h"
 
 #include <chrono>
 #include <thread>
@@ -196,13 +197,7 @@ TEST_P(PgvectorGallery, IsTheThresholdSafe) {
     const std::atomic<bool> stop{false};
     const auto found = check_sample(*search, *sample, options, std::chrono::minutes(1), stop);
     ASSERT_TRUE(found.ok()) << found.error().message;
-    EXPECT_EQ(found->probes, whole.probes);
-    EXPECT_EQ(found->strangers, whole.strangers);
-    EXPECT_EQ(found->strangers_named, whole.strangers_named);
-    EXPECT_EQ(found->returning, whole.returning);
-    EXPECT_EQ(found->returning_named, whole.returning_named);
-    ASSERT_TRUE(found->suggested_threshold.has_value());
-    EXPECT_NEAR(*found->suggested_threshold, *whole.suggested_threshold, 1e-5);
+    expect_same_numbers(*found, whole);
 }
 
 INSTANTIATE_TEST_SUITE_P(Metrics, PgvectorGallery,

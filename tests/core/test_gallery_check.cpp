@@ -2,6 +2,7 @@
 // Leave-one-out on galleries whose answers can be counted by hand, and advice at enrolment.
 #include "core/gallery/gallery_check.h"
 #include "core/gallery/gallery_sample_check.h"
+#include "tests/support/check_testing.h"
 #include "tests/support/gallery_testing.h"
 
 #include <algorithm>
@@ -185,14 +186,7 @@ TEST(SampleCheck, OfAllFacesSaysWhatTheWholeCheckSays) {
         const auto sample = check_sample(**gallery, all, std::chrono::minutes(1), stop);
         ASSERT_TRUE(sample.ok()) << sample.error().message;
         EXPECT_EQ(sample->probes, 400u);
-        EXPECT_EQ(sample->strangers, whole.strangers);
-        EXPECT_EQ(sample->strangers_named, whole.strangers_named);
-        EXPECT_EQ(sample->returning, whole.returning);
-        EXPECT_EQ(sample->returning_named, whole.returning_named);
-        EXPECT_EQ(sample->unsafe, whole.unsafe);
-        ASSERT_TRUE(sample->suggested_threshold.has_value());
-        EXPECT_NEAR(*sample->suggested_threshold, *whole.suggested_threshold, 1e-5);
-        EXPECT_EQ(sample->returning_named_suggested, whole.returning_named_suggested);
+        expect_same_numbers(*sample, whole);
     }
 }
 

@@ -90,6 +90,12 @@ def read_records(path):
         return [json.loads(line) for line in lines]
 
 
+def leaked_objects(log):
+    """Lines of GStreamer's leaks tracer (GST_DEBUG=GST_TRACER:7) that name an object still alive."""
+    return [line for line in log.splitlines()
+            if "object-alive, type-name=(string)" in line and "format string" not in line]
+
+
 def make_certificates(folder):
     """An authority (ca.pem) and its certificates: server (127.0.0.1, localhost), client, elsewhere (another host)."""
     def openssl(*arguments):
