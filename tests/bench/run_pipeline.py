@@ -49,7 +49,7 @@ def main():
         pipeline.set_state(Gst.State.NULL)
         sys.exit(message.parse_error()[0].message)
     rendered = end.get_property("stats").get_value("rendered")
-    elements = {e.get_name(): s for e in pipeline.iterate_elements() if (s := stats_of(e))}
+    elements = {e.get_name(): s for e in pipeline.children if (s := stats_of(e))}
     usage = resource.getrusage(resource.RUSAGE_SELF)
     print(json.dumps({"frames": rendered, "start_s": round(started - begin, 3),
                       "first_s": round(first[0], 3) if first else None, "wall_s": wall,
