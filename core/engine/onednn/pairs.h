@@ -1,48 +1,82 @@
 // SPDX-License-Identifier: MIT
 // A 1x1 convolution, the 3x3 depthwise one that takes its result, and the pooling behind them,
-// row by row: what lies between them never leaves the cache. Detectors are made of such pairs
-// on large planes, where one after the other waits for memory.
+// row by row; and chains of such pairs, a network's first convolution before them: what lies
+// between them never leaves the cache. Detectors are made of such pairs on large planes, where
+// one after the other waits for memory.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace sphere::onednn {
 
 /// out = relu(depthwise3x3(relu(x * point + bias)) + bias), each ReLU where it is asked for;
 /// stride 1, the depthwise one with a border of zeros. Tensors are dense and channels-last:
-/// x [pictures][rows][pixels][inputs], out [pictures][rows][pixels][channels]; they do not
-/// overlap.
+/// [pictures][rows][pixels][inputs], [pictures][rows][pixels][channels].
 struct ConvPair {
-    const float *x = nullptr;
     const float *point_weights = nullptr; ///< [inputs][channels]
     const float *point_bias = nullptr;    ///< [channels]; nullptr = none
     const float *depth_weights = nullptr; ///< [3][3][channels]
     const float *depth_bias = nullptr;    ///< [channels]; nullptr = none
-    float *out = nullptr;
     bool point_relu = false, depth_relu = false;
-    /// The largest of each 2x2 pixels: out is [pictures][rows / 2][pixels / 2][channels].
+    /// The largest of each 2x2 pixels: the result has [rows / 2][pixels / 2].
     bool pooled = false;
-    std::int64_t pictures = 0, rows = 0, pixels = 0; ///< the latter two even if pooled
+    std::int64_t rows = 0, pixels = 0; ///< both even if pooled
     std::int64_t inputs = 0;
+    std::int64_t channels = 0; ///< a multiple of kPairBlock
+
+    std::int64_t rows_out() const { return pooled ? rows / 2 : rows; }
+    std::int64_t pixels_out() const { return pooled ? pixels / 2 : pixels; }
+};
+
+/// A 3x3 convolution of planes ([pictures][planes][rows][pixels]) whose window starts one row
+/// and one pixel before the plane; beyond it there are zeros. Makes channels-last pixels.
+struct ConvStem {
+    const float *weights = nullptr; ///< [3][3][planes][channels]
+    const float *bias = nullptr;    ///< [channels]; nullptr = none
+    bool relu = false;
+    std::int64_t planes = 0; ///< up to kStemPlanes; 0 = there is no such convolution
+    std::int64_t rows = 0, pixels = 0, stride = 1;
+    std::int64_t pixels_out = 0;
     std::int64_t channels = 0; ///< a multiple of kPairBlock
 };
 
 inline constexpr std::int64_t kPairBlock = 16; ///< channels
+inline constexpr std::int64_t kStemPlanes = 4;
 
-/// Rows [first, last) of one picture, both even if they are pooled. `ring` holds
-/// pair_ring_floats().
-using PairKernel = void (*)(const ConvPair &pair, std::int64_t picture, std::int64_t first,
-                            std::int64_t last, float *ring);
-constexpr std::int64_t pair_ring_floats(const ConvPair &pair) {
-    return (3 * (pair.pixels + 2) + (pair.pooled ? 2 * pair.pixels : 0)) * pair.channels;
-}
-void pair_portable(const ConvPair &pair, std::int64_t picture, std::int64_t first,
-                   std::int64_t last, float *ring);
-/// nullptr where the compiler or the CPU has no AVX-512 (F).
-PairKernel pair_avx512();
+/// Each takes what the one before makes. `x` and `out` do not overlap.
+struct PairChain {
+    const float *x = nullptr;
+    float *out = nullptr;
+    std::int64_t pictures = 0;
+    ConvStem stem;
+    std::vector<ConvPair> pairs;
+};
 
-/// The pair by `kernel`, in bands of rows for `threads` (of OpenMP, where it is built in).
-/// Throws std::bad_alloc.
-void run_pair(PairKernel kernel, const ConvPair &pair, int threads);
+/// What computes a chain: one row each. Rows are at cache lines.
+struct PairKernel {
+    const char *name;
+    /// rows[3][planes]: three rows of each plane.
+    void (*stem)(const ConvStem &stem, const float *const *rows, float *to);
+    void (*point)(const ConvPair &pair, const float *x, float *to);
+    /// rows[0..2] start one pixel left of the result.
+    void (*depth)(const ConvPair &pair, const float *const rows[3], float *to);
+    void (*pool)(const ConvPair &pair, const float *above, const float *below, float *to);
+};
+const PairKernel &pairs_portable();
+/// nullptr where the compiler or the CPU has no AVX2 and FMA, or no AVX-512 (F).
+const PairKernel *pairs_avx2();
+const PairKernel *pairs_avx512();
+/// The fastest that cpu_level() allows; nullptr where that is the portable one, which loses to
+/// the library's primitives.
+const PairKernel *best_pairs();
+
+/// One pixel of a stem, and one that may touch the border.
+void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pixel, float *to);
+
+/// The chain by `kernel`, in bands of rows for `threads` (of OpenMP, where it is built in).
+/// `scratch` grows to what is needed. Throws std::bad_alloc.
+void run_pairs(const PairKernel &kernel, const PairChain &chain, int threads,
+               std::vector<float> &scratch);
 
 } // namespace sphere::onednn

@@ -8,8 +8,6 @@
 #endif
 #include <immintrin.h>
 
-#include <cstring>
-
 #define SPHERE_AVX512 __attribute__((target("avx512f")))
 #define SPHERE_AVX512_INLINE __attribute__((target("avx512f"), always_inline)) inline
 
@@ -122,43 +120,14 @@ SPHERE_AVX512 void pool_row(const ConvPair &pair, const float *above, const floa
         }
 }
 
-void any_pair(const ConvPair &pair, std::int64_t picture, std::int64_t first, std::int64_t last,
-              float *ring) {
-    const std::int64_t row = (pair.pixels + 2) * pair.channels;
-    const auto bytes = static_cast<std::size_t>(row) * sizeof(float);
-    const auto border = static_cast<std::size_t>(pair.channels) * sizeof(float);
-    const auto place_of = [&](std::int64_t y) { return ring + (y + 3) % 3 * row; };
-    for (int i = 0; i < 3; ++i) { // both ends stay zero
-        std::memset(ring + i * row, 0, border);
-        std::memset(ring + (i + 1) * row - pair.channels, 0, border);
-    }
-    for (std::int64_t y = first - 1; y <= last; ++y) {
-        float *const place = place_of(y);
-        if (y >= 0 && y < pair.rows)
-            point_row(pair, pair.x + (picture * pair.rows + y) * pair.pixels * pair.inputs,
-                      place + pair.channels);
-        else
-            std::memset(place, 0, bytes);
-        if (y <= first)
-            continue;
-        const float *const rows[3] = {place_of(y - 2), place_of(y - 1), place};
-        const std::int64_t done = picture * pair.rows + y - 1;
-        if (!pair.pooled) {
-            depth_row(pair, rows, pair.out + done * pair.pixels * pair.channels);
-            continue;
-        }
-        float *const two[2] = {ring + 3 * row, ring + 3 * row + pair.pixels * pair.channels};
-        depth_row(pair, rows, two[done % 2]);
-        if (done % 2 == 1)
-            pool_row(pair, two[0], two[1],
-                     pair.out + done / 2 * (pair.pixels / 2) * pair.channels);
-    }
-}
-
 } // namespace
 
-PairKernel pair_avx512() {
-    return __builtin_cpu_supports("avx512f") ? &any_pair : nullptr;
+const PairKernel *pairs_avx512() {
+    // A CPU with AVX-512 has AVX2; the first convolution is a small part.
+    static const PairKernel kernel = {
+        "sphere avx512", pairs_avx2() == nullptr ? pairs_portable().stem : pairs_avx2()->stem,
+        &point_row, &depth_row, &pool_row};
+    return __builtin_cpu_supports("avx512f") ? &kernel : nullptr;
 }
 
 } // namespace sphere::onednn
@@ -166,7 +135,7 @@ PairKernel pair_avx512() {
 
 namespace sphere::onednn {
 
-PairKernel pair_avx512() {
+const PairKernel *pairs_avx512() {
     return nullptr;
 }
 

@@ -149,10 +149,10 @@ void Plan::run_row_step(RowStep &step) {
 }
 
 void Plan::run_pair_step(PairStep &step) {
-    static const PairKernel kernel = pair_avx512();
-    step.pair.x = static_cast<const float *>(step.x.get_data_handle());
-    step.pair.out = static_cast<float *>(step.out.get_data_handle());
-    run_pair(kernel, step.pair, omp_get_max_threads == nullptr ? 1 : omp_get_max_threads());
+    step.chain.x = static_cast<const float *>(step.x.get_data_handle());
+    step.chain.out = static_cast<float *>(step.out.get_data_handle());
+    run_pairs(*step.kernel, step.chain,
+              omp_get_max_threads == nullptr ? 1 : omp_get_max_threads(), step.scratch);
 }
 
 void Plan::run(const float *input, std::span<float *const> outputs) {
@@ -161,8 +161,8 @@ void Plan::run(const float *input, std::span<float *const> outputs) {
     for (Step &step : steps_)
         if (step.rows)
             run_row_step(*step.rows);
-        else if (step.pair)
-            run_pair_step(*step.pair);
+        else if (step.pairs)
+            run_pair_step(*step.pairs);
         else
             step.primitive.execute(stream_, step.args);
     stream_.wait();

@@ -82,16 +82,18 @@ class Plan {
         std::vector<float> slopes;
         dnnl::memory x, addend, out, codes;
     };
-    struct PairStep { ///< two convolutions of our own; the weights' addresses stay
-        ConvPair pair;
+    struct PairStep { ///< convolutions of our own; the weights' addresses stay
+        const PairKernel *kernel = nullptr;
+        PairChain chain;
         dnnl::memory x, out;
         std::vector<dnnl::memory> weights;
+        std::vector<float> scratch;
     };
     struct Step { ///< a primitive, or what there is of the others
         dnnl::primitive primitive;
         std::unordered_map<int, dnnl::memory> args;
         std::unique_ptr<RowStep> rows;
-        std::unique_ptr<PairStep> pair;
+        std::unique_ptr<PairStep> pairs;
     };
     struct Block { ///< of the arena
         std::size_t bytes = 0;

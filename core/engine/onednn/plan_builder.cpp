@@ -30,7 +30,7 @@ Result<void> PlanBuilder::build() {
         last_use_[static_cast<std::size_t>(output)] = std::numeric_limits<int>::max();
     choose_layout();
     plan_int8();
-    plan_pairs();
+    plan_chains();
     Slot input;
     input.md = plain_md(dims(graph_.input));
     input.set = true;
@@ -53,9 +53,9 @@ Result<void> PlanBuilder::build() {
 
 void PlanBuilder::add_node(const Node &node, std::size_t index) {
     const std::string &op = node.op;
-    if (pairs_[index]) {
-        if (pairs_[index]->last == index)
-            add_pair(*pairs_[index]);
+    if (chains_[index]) {
+        if (chains_[index]->last() == index)
+            add_chain(*chains_[index]);
     } else if (int8_[index])
         add_int8(node, *int8_[index]);
     else if (op == "Conv")

@@ -67,13 +67,28 @@ class PlanBuilder {
     bool floats_wanted(int value, const Int8Node &made) const;
     static void shape_rows(RowPass &pass, const Dims &shape, Layout layout);
 
-    struct Pair { ///< nodes that are one step, made when the last comes
+    struct Pair { ///< nodes; `last` is a pooling or `depth` itself
         std::size_t point, depth, last;
+    };
+    struct Chain { ///< nodes that are one step, made when the last comes
+        std::optional<std::size_t> stem;
+        std::vector<Pair> pairs;
+        std::size_t first() const { return stem.value_or(pairs[0].point); }
+        std::size_t last() const { return pairs.back().last; }
     };
     bool is_pair(std::size_t point, std::size_t depth) const;
     bool pools_pair(std::size_t depth, std::size_t pool) const;
-    void plan_pairs();
-    void add_pair(const Pair &nodes);
+    bool is_stem(std::size_t node) const;
+    using SoleTakers = std::vector<std::optional<std::size_t>>;
+    SoleTakers sole_takers() const;
+    std::optional<Pair> pair_from(const SoleTakers &takers, std::size_t point) const;
+    Chain chain_from(const SoleTakers &takers, std::size_t node) const;
+    double products(std::size_t node) const; ///< of a convolution; of others 0
+    void plan_chains();
+    void add_chain(const Chain &nodes);
+    const float *chain_weights(Plan::PairStep &step, int value, bool bias);
+    ConvPair make_pair(Plan::PairStep &step, const Pair &nodes);
+    ConvStem make_stem(Plan::PairStep &step, const Node &node);
     void choose_layout();
     bool suits_winograd(const Node &node, const Dims &pads) const;
     ConvSpec conv_spec(const Node &node, const Dims &pads) const;
@@ -135,10 +150,10 @@ class PlanBuilder {
     dnnl::primitive_attr attr_;
     std::vector<Slot> slots_, plain_;
     std::vector<int> last_use_;
-    std::vector<std::vector<int>> takers_;       ///< by value: nodes that take it
-    std::vector<std::optional<Int8Node>> int8_;  ///< by node
-    std::map<std::pair<int, Dims>, Slot> codes_; ///< by value and border
-    std::vector<std::optional<Pair>> pairs_;     ///< by node
+    std::vector<std::vector<int>> takers_;             ///< by value: nodes that take it
+    std::vector<std::optional<Int8Node>> int8_;        ///< by node
+    std::map<std::pair<int, Dims>, Slot> codes_;       ///< by value and border
+    std::vector<std::shared_ptr<const Chain>> chains_; ///< by node
     int now_ = 0;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Which convolutions go in pairs, and how a pair becomes a step.
+// Which convolutions go in pairs, and how a chain of them becomes a step.
 #include "core/engine/onednn/plan_builder.h"
+
+#include <algorithm>
 
 namespace sphere::onednn {
 
@@ -46,77 +48,174 @@ bool PlanBuilder::pools_pair(std::size_t depth, std::size_t pool) const {
            shapes_.pads[pool] == Dims{0, 0, 0, 0} && in[2] == 2 * out[2] && in[3] == 2 * out[3];
 }
 
-// All but the last of them are passed over. Their input is wanted until then.
-void PlanBuilder::plan_pairs() {
-    pairs_.assign(graph_.nodes.size(), std::nullopt);
-    if (layout_ != Layout::Any || conv_type_ != Type::f32 || settings_.int8 ||
-        pair_avx512() == nullptr)
-        return;
-    std::vector<int> takers(graph_.values.size(), 0);
-    for (const Node &node : graph_.nodes) {
-        for (const int input : node.inputs)
-            if (input >= 0)
-                ++takers[static_cast<std::size_t>(input)];
-        if (node.addend >= 0)
-            ++takers[static_cast<std::size_t>(node.addend)];
-    }
-    for (const int output : graph_.outputs)
-        ++takers[static_cast<std::size_t>(output)];
-    const std::size_t count = graph_.nodes.size();
-    const auto taken_once = [&](std::size_t node) {
-        return takers[static_cast<std::size_t>(graph_.nodes[node].output)] == 1;
+// A first convolution, on the picture itself: its planes lie as the caller gives them.
+bool PlanBuilder::is_stem(std::size_t node) const {
+    const Node &conv = graph_.nodes[node];
+    if (conv.op != "Conv" || conv.inputs[0] != graph_.input || !ends_simply(conv) ||
+        graph_.constant(conv.inputs[1]) == nullptr)
+        return false;
+    const Dims &in = dims(conv.inputs[0]), &w = dims(conv.inputs[1]),
+               &pads = shapes_.pads[node];
+    const Dims strides = conv.list("strides", {1, 1});
+    return in.size() == 4 && in[1] <= kStemPlanes && conv.integer("group", 1) == 1 &&
+           w[0] % kPairBlock == 0 && w[2] == 3 && w[3] == 3 && strides[0] == strides[1] &&
+           conv.list("dilations", {1, 1}) == Dims{1, 1} && pads[0] == 1 && pads[1] == 1;
+}
+
+// By node, the one that takes what it makes; nothing where there are more, or none.
+PlanBuilder::SoleTakers PlanBuilder::sole_takers() const {
+    std::vector<std::vector<std::size_t>> takers(graph_.values.size());
+    const auto note = [&](int value, std::size_t node) {
+        if (value >= 0)
+            takers[static_cast<std::size_t>(value)].push_back(node);
     };
-    for (std::size_t i = 0; i < count; ++i)
-        for (std::size_t j = i + 1; j < count; ++j) {
-            if (!taken_once(i) || !is_pair(i, j))
+    const std::size_t count = graph_.nodes.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        for (const int input : graph_.nodes[i].inputs)
+            note(input, i);
+        note(graph_.nodes[i].addend, i);
+    }
+    SoleTakers sole(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        const int output = graph_.nodes[i].output;
+        const auto &found = takers[static_cast<std::size_t>(output)];
+        if (found.size() == 1 && std::find(graph_.outputs.begin(), graph_.outputs.end(),
+                                           output) == graph_.outputs.end())
+            sole[i] = found[0];
+    }
+    return sole;
+}
+
+std::optional<PlanBuilder::Pair> PlanBuilder::pair_from(const SoleTakers &takers,
+                                                        std::size_t point) const {
+    const auto depth = takers[point];
+    if (!depth || !is_pair(point, *depth))
+        return std::nullopt;
+    const auto pool = takers[*depth];
+    return Pair{point, *depth, pool && pools_pair(*depth, *pool) ? *pool : *depth};
+}
+
+// No pairs: nothing begins here.
+PlanBuilder::Chain PlanBuilder::chain_from(const SoleTakers &takers, std::size_t node) const {
+    Chain chain;
+    std::optional<std::size_t> point = node;
+    if (is_stem(node)) {
+        chain.stem = node;
+        point = takers[node];
+    }
+    while (point) {
+        const auto pair = pair_from(takers, *point);
+        if (!pair)
+            break;
+        chain.pairs.push_back(*pair);
+        point = takers[pair->last];
+    }
+    return chain;
+}
+
+double PlanBuilder::products(std::size_t node) const {
+    const Node &conv = graph_.nodes[node];
+    if (conv.op != "Conv" || shapes_.is_static[static_cast<std::size_t>(conv.output)])
+        return 0;
+    const Dims &w = dims(conv.inputs[1]);
+    return static_cast<double>(count_elements(dims(conv.output))) *
+           static_cast<double>(count_elements(w) / w[0]);
+}
+
+// All but the last of a chain's nodes are passed over. Its input is wanted until then. Chains
+// want channels innermost, which other convolutions are slower with, or pay for by reorders:
+// there are none unless they do most of the work.
+void PlanBuilder::plan_chains() {
+    const std::size_t count = graph_.nodes.size();
+    chains_.assign(count, nullptr);
+    if (layout_ != Layout::Any || conv_type_ != Type::f32 || settings_.int8 ||
+        best_pairs() == nullptr)
+        return;
+    const SoleTakers takers = sole_takers();
+    double chained = 0, all = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        all += products(i);
+        if (!chains_[i]) {
+            const auto chain = std::make_shared<const Chain>(chain_from(takers, i));
+            if (chain->pairs.empty())
                 continue;
-            Pair nodes{i, j, j};
-            for (std::size_t k = j + 1; k < count && taken_once(j); ++k)
-                if (pools_pair(j, k))
-                    nodes.last = k;
-            pairs_[i] = pairs_[j] = pairs_[nodes.last] = nodes;
+            chains_[i] = chain; // a stem, or the first of these
+            for (const Pair &pair : chain->pairs)
+                chains_[pair.point] = chains_[pair.depth] = chains_[pair.last] = chain;
+        }
+        chained += products(i);
+    }
+    if (chained <= all / 2) {
+        chains_.assign(count, nullptr);
+        return;
+    }
+    layout_ = Layout::Rows;
+    for (std::size_t i = 0; i < count; ++i)
+        if (chains_[i] && chains_[i]->first() == i) {
             int &last = last_use_[static_cast<std::size_t>(graph_.nodes[i].inputs[0])];
-            last = std::max(last, static_cast<int>(nodes.last));
+            last = std::max(last, static_cast<int>(chains_[i]->last()));
         }
 }
 
-void PlanBuilder::add_pair(const Pair &nodes) {
+const float *PlanBuilder::chain_weights(Plan::PairStep &step, int value, bool bias) {
+    const Dims &shape = dims(value);
+    step.weights.push_back(
+        weight(value, shape, Md(shape, Type::f32, bias ? Tag::x : Tag::hwio)));
+    return static_cast<const float *>(step.weights.back().get_data_handle());
+}
+
+ConvStem PlanBuilder::make_stem(Plan::PairStep &step, const Node &node) {
+    const Dims &in = dims(node.inputs[0]), &out = dims(node.output);
+    ConvStem stem;
+    stem.weights = chain_weights(step, node.inputs[1], false);
+    if (node.has_input(2))
+        stem.bias = chain_weights(step, node.inputs[2], true);
+    stem.relu = !node.post.empty();
+    stem.planes = in[1];
+    stem.rows = in[2];
+    stem.pixels = in[3];
+    stem.stride = node.list("strides", {1, 1})[0];
+    stem.pixels_out = out[3];
+    stem.channels = out[1];
+    plan_.count("3x3 on planes", "fp32", step.kernel->name);
+    return stem;
+}
+
+ConvPair PlanBuilder::make_pair(Plan::PairStep &step, const Pair &nodes) {
     const Node &point = graph_.nodes[nodes.point], &depth = graph_.nodes[nodes.depth];
-    const int output = graph_.nodes[nodes.last].output;
-    const Dims &in = dims(point.inputs[0]), &out = dims(output);
-    auto step = std::make_unique<Plan::PairStep>();
-    ConvPair &pair = step->pair;
-    pair.pictures = in[0];
+    const Dims &in = dims(point.inputs[0]), &between = dims(point.output);
+    ConvPair pair;
+    pair.point_weights = chain_weights(step, point.inputs[1], false);
+    if (point.has_input(2))
+        pair.point_bias = chain_weights(step, point.inputs[2], true);
+    pair.depth_weights = chain_weights(step, depth.inputs[1], false);
+    if (depth.has_input(2))
+        pair.depth_bias = chain_weights(step, depth.inputs[2], true);
+    pair.point_relu = !point.post.empty();
+    pair.depth_relu = !depth.post.empty();
+    pair.pooled = nodes.last != nodes.depth;
     pair.rows = in[2];
     pair.pixels = in[3];
     pair.inputs = in[1];
-    pair.channels = out[1];
-    pair.pooled = nodes.last != nodes.depth;
-    pair.point_relu = !point.post.empty();
-    pair.depth_relu = !depth.post.empty();
-    const auto weights = [&](const Node &node, bool bias) {
-        const Dims &shape = dims(node.inputs[1]);
-        return bias ? weight(node.inputs[2], {shape[0]}, Md({shape[0]}, Type::f32, Tag::x))
-                    : weight(node.inputs[1], shape, Md(shape, Type::f32, Tag::hwio));
-    };
-    step->weights = {weights(point, false), weights(depth, false)};
-    const auto floats = [](const dnnl::memory &memory) {
-        return static_cast<const float *>(memory.get_data_handle());
-    };
-    pair.point_weights = floats(step->weights[0]);
-    pair.depth_weights = floats(step->weights[1]);
-    if (point.has_input(2)) {
-        step->weights.push_back(weights(point, true));
-        pair.point_bias = floats(step->weights.back());
-    }
-    if (depth.has_input(2)) {
-        step->weights.push_back(weights(depth, true));
-        pair.depth_bias = floats(step->weights.back());
-    }
-    step->x = memory(as(slot(point.inputs[0]), Md(in, Type::f32, Tag::nhwc)));
-    step->out = memory(result(output, Md(out, Type::f32, Tag::nhwc)));
+    pair.channels = between[1];
     plan_.count(pair.pooled ? "1x1, depthwise, pool" : "1x1, depthwise", "fp32",
-                "sphere avx512");
+                step.kernel->name);
+    return pair;
+}
+
+void PlanBuilder::add_chain(const Chain &nodes) {
+    const int input = graph_.nodes[nodes.first()].inputs[0];
+    const int output = graph_.nodes[nodes.last()].output;
+    const Dims &in = dims(input), &out = dims(output);
+    auto step = std::make_unique<Plan::PairStep>();
+    step->kernel = best_pairs();
+    step->chain.pictures = in[0];
+    if (nodes.stem)
+        step->chain.stem = make_stem(*step, graph_.nodes[*nodes.stem]);
+    for (const Pair &pair : nodes.pairs)
+        step->chain.pairs.push_back(make_pair(*step, pair));
+    step->x = memory(nodes.stem ? plain(input) : as(slot(input), Md(in, Type::f32, Tag::nhwc)));
+    step->out = memory(result(output, Md(out, Type::f32, Tag::nhwc)));
     plan_.steps_.push_back({{}, {}, nullptr, std::move(step)});
 }
 

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// A chain of pairs as one pass: each row that a stage has made goes at once to the next one.
+#include "core/engine/onednn/pairs.h"
+
+#include <algorithm>
+#include <memory>
+
+namespace sphere::onednn {
+namespace {
+
+constexpr std::int64_t kLeastBand = 8; ///< rows: those at its edges are computed twice
+
+/// The rows of a pair that a band needs, and where they are for a while.
+struct Stage {
+    std::int64_t first = 0, last = 0; ///< rows before pooling
+    float *ring = nullptr;            ///< three rows of the 1x1 convolution, borders with them
+    float *made = nullptr;            ///< one row for the next stage, or two to pool and one
+};
+
+std::int64_t ring_row(const ConvPair &pair) {
+    return (pair.pixels + 2) * pair.channels;
+}
+
+std::int64_t stage_floats(const ConvPair &pair) {
+    return 3 * ring_row(pair) + (pair.pooled ? 3 : 1) * pair.pixels * pair.channels;
+}
+
+// A row of zeros, and one that the stem makes.
+std::int64_t stem_floats(const ConvStem &stem) {
+    const std::int64_t zeros = (stem.pixels + kPairBlock - 1) / kPairBlock * kPairBlock;
+    return stem.planes == 0 ? 0 : zeros + stem.pixels_out * stem.channels;
+}
+
+class Band {
+  public:
+    Band(const PairKernel &kernel, const PairChain &chain, float *scratch)
+        : kernel_(kernel), chain_(chain), stages_(chain.pairs.size()), zeros_(scratch) {
+        std::fill_n(zeros_, stem_floats(chain.stem), 0.0F);
+        stem_row_ =
+            zeros_ + stem_floats(chain.stem) - chain.stem.pixels_out * chain.stem.channels;
+        scratch += stem_floats(chain.stem);
+        for (std::size_t i = 0; i < stages_.size(); ++i) {
+            const ConvPair &pair = chain.pairs[i];
+            stages_[i].ring = scratch;
+            stages_[i].made = scratch + 3 * ring_row(pair);
+            scratch += stage_floats(pair);
+            for (int r = 0; r < 3; ++r) { // both ends stay zero
+                float *const row = stages_[i].ring + r * ring_row(pair);
+                std::fill_n(row, pair.channels, 0.0F);
+                std::fill_n(row + ring_row(pair) - pair.channels, pair.channels, 0.0F);
+            }
+        }
+    }
+
+    /// Rows [first, last) of the result.
+    void run(std::int64_t picture, std::int64_t first, std::int64_t last) {
+        picture_ = picture;
+        for (std::size_t i = stages_.size(); i-- > 0;) {
+            const ConvPair &pair = chain_.pairs[i];
+            const std::int64_t scale = pair.pooled ? 2 : 1;
+            stages_[i].first = scale * first;
+            stages_[i].last = scale * last;
+            first = std::max<std::int64_t>(stages_[i].first - 1, 0);
+            last = std::min(stages_[i].last + 1, pair.rows);
+            if (stages_[i].first == 0)
+                std::fill_n(place(i, -1), ring_row(pair), 0.0F);
+        }
+        for (std::int64_t y = first; y < last; ++y)
+            take(0, input(y), y);
+        for (std::size_t i = 0; i < stages_.size(); ++i) {
+            const ConvPair &pair = chain_.pairs[i];
+            if (stages_[i].last != pair.rows)
+                continue;
+            std::fill_n(place(i, pair.rows), ring_row(pair), 0.0F);
+            make(i, pair.rows);
+        }
+    }
+
+  private:
+    float *place(std::size_t i, std::int64_t y) const {
+        return stages_[i].ring + (y + 3) % 3 * ring_row(chain_.pairs[i]);
+    }
+
+    const float *input(std::int64_t y) const {
+        const ConvStem &stem = chain_.stem;
+        const ConvPair &pair = chain_.pairs[0];
+        if (stem.planes == 0)
+            return chain_.x + (picture_ * pair.rows + y) * pair.pixels * pair.inputs;
+        const float *rows[3 * kStemPlanes];
+        for (std::int64_t i = 0; i < 3 * stem.planes; ++i) {
+            const std::int64_t plane = picture_ * stem.planes + i % stem.planes;
+            const std::int64_t from = y * stem.stride + i / stem.planes - 1;
+            rows[i] = from < 0 || from >= stem.rows
+                          ? zeros_
+                          : chain_.x + (plane * stem.rows + from) * stem.pixels;
+        }
+        kernel_.stem(stem, rows, stem_row_);
+        return stem_row_;
+    }
+
+    /// Row y of the input of stage i.
+    void take(std::size_t i, const float *x, std::int64_t y) {
+        const ConvPair &pair = chain_.pairs[i];
+        kernel_.point(pair, x, place(i, y) + pair.channels);
+        if (y > stages_[i].first)
+            make(i, y);
+    }
+
+    /// Row y - 1 of stage i: the ring has those around it.
+    void make(std::size_t i, std::int64_t y) {
+        const ConvPair &pair = chain_.pairs[i];
+        const bool ends = i + 1 == stages_.size();
+        const std::int64_t row = pair.pixels * pair.channels;
+        const std::int64_t result = pair.pixels_out() * pair.channels;
+        const float *const rows[3] = {place(i, y - 2), place(i, y - 1), place(i, y)};
+        std::int64_t done = y - 1;
+        const auto goal = [&](float *between) {
+            return ends ? chain_.out + (picture_ * pair.rows_out() + done) * result : between;
+        };
+        float *const made = stages_[i].made;
+        float *to = nullptr;
+        if (pair.pooled) {
+            kernel_.depth(pair, rows, made + done % 2 * row);
+            if (done % 2 == 0)
+                return;
+            done /= 2;
+            to = goal(made + 2 * row);
+            kernel_.pool(pair, made, made + row, to);
+        } else {
+            to = goal(made);
+            kernel_.depth(pair, rows, to);
+        }
+        if (!ends)
+            take(i + 1, to, done);
+    }
+
+    const PairKernel &kernel_;
+    const PairChain &chain_;
+    std::vector<Stage> stages_;
+    float *zeros_;
+    float *stem_row_ = nullptr;
+    std::int64_t picture_ = 0;
+};
+
+} // namespace
+
+void run_pairs(const PairKernel &kernel, const PairChain &chain, int threads,
+               std::vector<float> &scratch) {
+    const std::int64_t rows = chain.pairs.back().rows_out();
+    const std::int64_t bands =
+        std::clamp<std::int64_t>(rows / kLeastBand, 1, std::max(threads, 1));
+    std::int64_t floats = stem_floats(chain.stem);
+    for (const ConvPair &pair : chain.pairs)
+        floats += stage_floats(pair);
+    // Channels come in sixteens, so that each row, and each load, is within a cache line.
+    const auto wanted = static_cast<std::size_t>(floats * bands + kPairBlock);
+    if (scratch.size() < wanted)
+        scratch.resize(wanted);
+    void *aligned = scratch.data();
+    std::size_t space = scratch.size() * sizeof(float);
+    auto *const start = static_cast<float *>(
+        std::align(kPairBlock * sizeof(float), sizeof(float), aligned, space));
+    const auto band = [&](std::int64_t i) {
+        Band made(kernel, chain, start + floats * i);
+        for (std::int64_t n = 0; n < chain.pictures; ++n)
+            made.run(n, rows * i / bands, rows * (i + 1) / bands);
+    };
+    if (bands == 1)
+        return band(0);
+// ThreadSanitizer does not see how GNU OpenMP's threads wait for each other.
+#if defined(_OPENMP) && !defined(__SANITIZE_THREAD__)
+#pragma omp parallel for num_threads(static_cast <int>(bands)) schedule(static)
+#endif
+    for (std::int64_t i = 0; i < bands; ++i)
+        band(i);
+}
+
+} // namespace sphere::onednn
