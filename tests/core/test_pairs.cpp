@@ -84,12 +84,15 @@ class Pairs : public ::testing::Test {
     void finish() {
         const ConvPair &first = chain_.pairs.front(), &last = chain_.pairs.back();
         const ConvStem &stem = chain_.stem;
-        chain_.x = made(chain_.pictures * (stem.planes > 0
-                                               ? stem.planes * stem.rows * stem.pixels
-                                               : first.rows * first.pixels * first.inputs));
+        chain_.x =
+            made(chain_.pictures *
+                 (stem.planes > 0 ? stem.planes * stem.rows * stem.pixels
+                                  : input_scale() * first.rows * first.pixels * first.inputs));
         size_ = chain_.pictures * last.rows_out() * last.pixels_out() * last.channels;
         chain_.out = made(size_);
     }
+
+    std::int64_t input_scale() const { return chain_.pools_input ? 4 : 1; }
 
     using Doubles = std::vector<double>; ///< channels-last, of one picture
 
@@ -120,7 +123,7 @@ class Pairs : public ::testing::Test {
         const auto index = [&](std::int64_t y, std::int64_t at, std::int64_t c) {
             return static_cast<std::size_t>((y * pair.pixels + at) * pair.channels + c);
         };
-        Doubles between, both, out;
+        Doubles between, both;
         for (std::int64_t p = 0; p < pair.rows * pair.pixels; ++p)
             for (std::int64_t c = 0; c < pair.channels; ++c) {
                 double sum = pair.point_bias == nullptr ? 0 : pair.point_bias[c];
@@ -143,12 +146,21 @@ class Pairs : public ::testing::Test {
                 }
         if (!pair.pooled)
             return both;
-        for (std::int64_t y = 0; y < pair.rows; y += 2)
-            for (std::int64_t at = 0; at < pair.pixels; at += 2)
-                for (std::int64_t c = 0; c < pair.channels; ++c)
-                    out.push_back(std::max(
-                        std::max(both[index(y, at, c)], both[index(y, at + 1, c)]),
-                        std::max(both[index(y + 1, at, c)], both[index(y + 1, at + 1, c)])));
+        return pooled(both, pair.rows, pair.pixels, pair.channels);
+    }
+
+    static Doubles pooled(const Doubles &x, std::int64_t rows, std::int64_t pixels,
+                          std::int64_t channels) {
+        Doubles out;
+        const auto value = [&](std::int64_t y, std::int64_t at, std::int64_t c) {
+            return x[static_cast<std::size_t>((y * pixels + at) * channels + c)];
+        };
+        for (std::int64_t y = 0; y < rows; y += 2)
+            for (std::int64_t at = 0; at < pixels; at += 2)
+                for (std::int64_t c = 0; c < channels; ++c)
+                    out.push_back(
+                        std::max(std::max(value(y, at, c), value(y, at + 1, c)),
+                                 std::max(value(y + 1, at, c), value(y + 1, at + 1, c))));
         return out;
     }
 
@@ -156,10 +168,12 @@ class Pairs : public ::testing::Test {
         Doubles all;
         for (std::int64_t n = 0; n < chain_.pictures; ++n) {
             const ConvPair &first = chain_.pairs[0];
-            const std::int64_t size = first.rows * first.pixels * first.inputs;
+            const std::int64_t size = input_scale() * first.rows * first.pixels * first.inputs;
             Doubles x = chain_.stem.planes > 0
                             ? stem_result(n)
                             : Doubles(chain_.x + n * size, chain_.x + (n + 1) * size);
+            if (chain_.pools_input)
+                x = pooled(x, 2 * first.rows, 2 * first.pixels, first.inputs);
             for (const ConvPair &pair : chain_.pairs)
                 x = pair_result(pair, x);
             all.insert(all.end(), x.begin(), x.end());
@@ -265,6 +279,19 @@ TEST_F(Pairs, AChainIsOnePairAfterAnother) {
                             pair({2, 22, 10, 16, 48}, true, true, true),
                             pair({2, 11, 5, 48, 16}, true, false)};
             put_stem(3, 88, 40, 2);
+            finish();
+            check(*kernel, threads);
+        }
+}
+
+TEST_F(Pairs, AChainPoolsItsInput) {
+    for (const PairKernel *kernel : kernels())
+        for (const int threads : {1, 2}) {
+            chain_ = {};
+            chain_.pictures = 2;
+            chain_.pools_input = true;
+            chain_.pairs = {pair({2, 17, 9, 32, 16}, true, true),
+                            pair({2, 17, 9, 16, 32}, true, false)};
             finish();
             check(*kernel, threads);
         }

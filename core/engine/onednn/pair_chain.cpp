@@ -25,20 +25,26 @@ std::int64_t stage_floats(const ConvPair &pair) {
     return 3 * ring_row(pair) + (pair.pooled ? 3 : 1) * pair.pixels * pair.channels;
 }
 
-// A row of zeros, and one that the stem makes.
-std::int64_t stem_floats(const ConvStem &stem) {
-    const std::int64_t zeros = (stem.pixels + kPairBlock - 1) / kPairBlock * kPairBlock;
-    return stem.planes == 0 ? 0 : zeros + stem.pixels_out * stem.channels;
+// One that the stem reads beyond its planes.
+std::int64_t zeros_floats(const ConvStem &stem) {
+    return (stem.pixels + kPairBlock - 1) / kPairBlock * kPairBlock;
+}
+
+// What a stem or a pooling makes of the input.
+std::int64_t entry_floats(const PairChain &chain) {
+    const ConvPair &first = chain.pairs[0];
+    return chain.stem.planes > 0 || chain.pools_input ? first.pixels * first.inputs : 0;
 }
 
 class Band {
   public:
     Band(const PairKernel &kernel, const PairChain &chain, float *scratch)
-        : kernel_(kernel), chain_(chain), stages_(chain.pairs.size()), zeros_(scratch) {
-        std::fill_n(zeros_, stem_floats(chain.stem), 0.0F);
-        stem_row_ =
-            zeros_ + stem_floats(chain.stem) - chain.stem.pixels_out * chain.stem.channels;
-        scratch += stem_floats(chain.stem);
+        : kernel_(kernel), chain_(chain), stages_(chain.pairs.size()), zeros_(scratch),
+          entry_row_(scratch + zeros_floats(chain.stem)) {
+        std::fill_n(zeros_, zeros_floats(chain.stem), 0.0F);
+        input_.pixels = (chain.pools_input ? 2 : 1) * chain.pairs[0].pixels;
+        input_.channels = chain.pairs[0].inputs;
+        scratch = entry_row_ + entry_floats(chain);
         for (std::size_t i = 0; i < stages_.size(); ++i) {
             const ConvPair &pair = chain.pairs[i];
             stages_[i].ring = scratch;
@@ -83,9 +89,15 @@ class Band {
 
     const float *input(std::int64_t y) const {
         const ConvStem &stem = chain_.stem;
-        const ConvPair &pair = chain_.pairs[0];
+        const std::int64_t row = input_.pixels * input_.channels;
+        const std::int64_t at = picture_ * chain_.pairs[0].rows + y;
+        if (chain_.pools_input) {
+            kernel_.pool(input_, chain_.x + 2 * at * row, chain_.x + (2 * at + 1) * row,
+                         entry_row_);
+            return entry_row_;
+        }
         if (stem.planes == 0)
-            return chain_.x + (picture_ * pair.rows + y) * pair.pixels * pair.inputs;
+            return chain_.x + at * row;
         const float *rows[3 * kStemPlanes];
         for (std::int64_t i = 0; i < 3 * stem.planes; ++i) {
             const std::int64_t plane = picture_ * stem.planes + i % stem.planes;
@@ -94,8 +106,8 @@ class Band {
                           ? zeros_
                           : chain_.x + (plane * stem.rows + from) * stem.pixels;
         }
-        kernel_.stem(stem, rows, stem_row_);
-        return stem_row_;
+        kernel_.stem(stem, rows, entry_row_);
+        return entry_row_;
     }
 
     /// Row y of the input of stage i.
@@ -137,8 +149,8 @@ class Band {
     const PairKernel &kernel_;
     const PairChain &chain_;
     std::vector<Stage> stages_;
-    float *zeros_;
-    float *stem_row_ = nullptr;
+    ConvPair input_; ///< its rows, for the pooling
+    float *zeros_, *entry_row_;
     std::int64_t picture_ = 0;
 };
 
@@ -149,7 +161,7 @@ void run_pairs(const PairKernel &kernel, const PairChain &chain, int threads,
     const std::int64_t rows = chain.pairs.back().rows_out();
     const std::int64_t bands =
         std::clamp<std::int64_t>(rows / kLeastBand, 1, std::max(threads, 1));
-    std::int64_t floats = stem_floats(chain.stem);
+    std::int64_t floats = zeros_floats(chain.stem) + entry_floats(chain);
     for (const ConvPair &pair : chain.pairs)
         floats += stage_floats(pair);
     // Channels come in sixteens, so that each row, and each load, is within a cache line.

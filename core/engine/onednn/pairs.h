@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A 1x1 convolution, the 3x3 depthwise one that takes its result, and the pooling behind them,
-// row by row; and chains of such pairs, a network's first convolution before them: what lies
-// between them never leaves the cache. Detectors are made of such pairs on large planes, where
-// one after the other waits for memory.
+// row by row; and chains of such pairs, a network's first convolution or a pooling before them:
+// what lies between them never leaves the cache. Detectors are made of such pairs on large
+// planes, where one after the other waits for memory.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,9 @@ struct PairChain {
     float *out = nullptr;
     std::int64_t pictures = 0;
     ConvStem stem;
+    /// Instead of a stem: x has twice the rows and pixels that the first pair takes, the
+    /// largest of each 2x2. Its channels are a multiple of kPairBlock then.
+    bool pools_input = false;
     std::vector<ConvPair> pairs;
 };
 

@@ -101,25 +101,30 @@ SPHERE_AVX2 void depth_strip(const ConvPair &pair, const float *const rows[3],
         w[i] = _mm256_loadu_ps(pair.depth_weights + i * pair.channels + channel);
     const __m256 bias = pair.depth_bias == nullptr ? _mm256_setzero_ps()
                                                    : _mm256_loadu_ps(pair.depth_bias + channel);
-    const float least = pair.depth_relu ? 0.0F : -std::numeric_limits<float>::infinity();
-    const std::int64_t start = from * pair.channels + channel;
+    const std::int64_t channels = pair.channels, start = from * channels + channel;
     const float *top = rows[0] + start, *middle = rows[1] + start, *bottom = rows[2] + start;
-    __m256 last = _mm256_setzero_ps(),
-           next = last; // sums of the pixels that lack one, two columns
+    const bool relu = pair.depth_relu;
+    // Sums of the two pixels that lack columns.
+    __m256 a = _mm256_loadu_ps(top), b = _mm256_loadu_ps(middle), c = _mm256_loadu_ps(bottom);
+    __m256 last = _mm256_add_ps(bias, column(a, b, c, w, 0));
+    a = _mm256_loadu_ps(top + channels);
+    b = _mm256_loadu_ps(middle + channels);
+    c = _mm256_loadu_ps(bottom + channels);
+    last = _mm256_add_ps(last, column(a, b, c, w, 1));
+    __m256 next = _mm256_add_ps(bias, column(a, b, c, w, 0));
+    std::int64_t at = 2 * channels;
     out += start;
-    for (std::int64_t p = from - 2; p < until; ++p) {
-        const __m256 a = _mm256_loadu_ps(top), b = _mm256_loadu_ps(middle),
-                     c = _mm256_loadu_ps(bottom);
-        top += pair.channels;
-        middle += pair.channels;
-        bottom += pair.channels;
-        if (p >= from) {
-            const __m256 sum = _mm256_add_ps(last, column(a, b, c, w, 2));
-            _mm256_storeu_ps(out, _mm256_max_ps(sum, _mm256_broadcast_ss(&least)));
-            out += pair.channels;
-        }
+#pragma GCC unroll 2
+    for (std::int64_t left = until - from; left > 0; --left) {
+        a = _mm256_loadu_ps(top + at);
+        b = _mm256_loadu_ps(middle + at);
+        c = _mm256_loadu_ps(bottom + at);
+        const __m256 sum = _mm256_add_ps(last, column(a, b, c, w, 2));
+        _mm256_storeu_ps(out + at - 2 * channels,
+                         relu ? _mm256_max_ps(sum, _mm256_setzero_ps()) : sum);
         last = _mm256_add_ps(next, column(a, b, c, w, 1));
         next = _mm256_add_ps(bias, column(a, b, c, w, 0));
+        at += channels;
     }
 }
 

@@ -70,14 +70,14 @@ class PlanBuilder {
     struct Pair { ///< nodes; `last` is a pooling or `depth` itself
         std::size_t point, depth, last;
     };
-    struct Chain { ///< nodes that are one step, made when the last comes
-        std::optional<std::size_t> stem;
+    struct Chain {                        ///< nodes that are one step, made when the last comes
+        std::optional<std::size_t> entry; ///< a stem or a pooling before them
         std::vector<Pair> pairs;
-        std::size_t first() const { return stem.value_or(pairs[0].point); }
+        std::size_t first() const { return entry.value_or(pairs[0].point); }
         std::size_t last() const { return pairs.back().last; }
     };
     bool is_pair(std::size_t point, std::size_t depth) const;
-    bool pools_pair(std::size_t depth, std::size_t pool) const;
+    bool halves(std::size_t pool) const;
     bool is_stem(std::size_t node) const;
     using SoleTakers = std::vector<std::optional<std::size_t>>;
     SoleTakers sole_takers() const;

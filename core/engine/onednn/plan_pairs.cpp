@@ -38,14 +38,17 @@ bool PlanBuilder::is_pair(std::size_t point, std::size_t depth) const {
            in[2] == out[2] && in[3] == out[3];
 }
 
-bool PlanBuilder::pools_pair(std::size_t depth, std::size_t pool) const {
+// The largest of each 2x2, of rows and pixels that are even.
+bool PlanBuilder::halves(std::size_t pool) const {
     const Node &node = graph_.nodes[pool];
+    if (node.op != "MaxPool")
+        return false;
     const Dims &in = dims(node.inputs[0]), &out = dims(node.output);
     const Dims twos = {2, 2};
-    return node.op == "MaxPool" && node.inputs[0] == graph_.nodes[depth].output &&
-           node.list("kernel_shape", {}) == twos && node.list("strides", {1, 1}) == twos &&
+    return node.list("kernel_shape", {}) == twos && node.list("strides", {1, 1}) == twos &&
            node.list("dilations", {1, 1}) == Dims{1, 1} &&
-           shapes_.pads[pool] == Dims{0, 0, 0, 0} && in[2] == 2 * out[2] && in[3] == 2 * out[3];
+           shapes_.pads[pool] == Dims{0, 0, 0, 0} && in[1] % kPairBlock == 0 &&
+           in[2] == 2 * out[2] && in[3] == 2 * out[3];
 }
 
 // A first convolution, on the picture itself: its planes lie as the caller gives them.
@@ -92,15 +95,15 @@ std::optional<PlanBuilder::Pair> PlanBuilder::pair_from(const SoleTakers &takers
     if (!depth || !is_pair(point, *depth))
         return std::nullopt;
     const auto pool = takers[*depth];
-    return Pair{point, *depth, pool && pools_pair(*depth, *pool) ? *pool : *depth};
+    return Pair{point, *depth, pool && halves(*pool) ? *pool : *depth};
 }
 
 // No pairs: nothing begins here.
 PlanBuilder::Chain PlanBuilder::chain_from(const SoleTakers &takers, std::size_t node) const {
     Chain chain;
     std::optional<std::size_t> point = node;
-    if (is_stem(node)) {
-        chain.stem = node;
+    if (is_stem(node) || halves(node)) {
+        chain.entry = node;
         point = takers[node];
     }
     while (point) {
@@ -119,7 +122,7 @@ double PlanBuilder::products(std::size_t node) const {
         return 0;
     const Dims &w = dims(conv.inputs[1]);
     return static_cast<double>(count_elements(dims(conv.output))) *
-           static_cast<double>(count_elements(w) / w[0]);
+           static_cast<double>(count_elements(w)) / static_cast<double>(w[0]);
 }
 
 // All but the last of a chain's nodes are passed over. Its input is wanted until then. Chains
@@ -139,7 +142,7 @@ void PlanBuilder::plan_chains() {
             const auto chain = std::make_shared<const Chain>(chain_from(takers, i));
             if (chain->pairs.empty())
                 continue;
-            chains_[i] = chain; // a stem, or the first of these
+            chains_[i] = chain; // its entry, or the first of these
             for (const Pair &pair : chain->pairs)
                 chains_[pair.point] = chains_[pair.depth] = chains_[pair.last] = chain;
         }
@@ -204,17 +207,22 @@ ConvPair PlanBuilder::make_pair(Plan::PairStep &step, const Pair &nodes) {
 }
 
 void PlanBuilder::add_chain(const Chain &nodes) {
-    const int input = graph_.nodes[nodes.first()].inputs[0];
-    const int output = graph_.nodes[nodes.last()].output;
+    const Node &first = graph_.nodes[nodes.first()];
+    const int input = first.inputs[0], output = graph_.nodes[nodes.last()].output;
     const Dims &in = dims(input), &out = dims(output);
     auto step = std::make_unique<Plan::PairStep>();
+    PairChain &chain = step->chain;
     step->kernel = best_pairs();
-    step->chain.pictures = in[0];
-    if (nodes.stem)
-        step->chain.stem = make_stem(*step, graph_.nodes[*nodes.stem]);
+    chain.pictures = in[0];
+    chain.pools_input = first.op == "MaxPool";
+    const bool stem = nodes.entry && !chain.pools_input;
+    if (stem)
+        chain.stem = make_stem(*step, first);
+    if (chain.pools_input)
+        plan_.count("pool", "fp32", step->kernel->name);
     for (const Pair &pair : nodes.pairs)
-        step->chain.pairs.push_back(make_pair(*step, pair));
-    step->x = memory(nodes.stem ? plain(input) : as(slot(input), Md(in, Type::f32, Tag::nhwc)));
+        chain.pairs.push_back(make_pair(*step, pair));
+    step->x = memory(stem ? plain(input) : as(slot(input), Md(in, Type::f32, Tag::nhwc)));
     step->out = memory(result(output, Md(out, Type::f32, Tag::nhwc)));
     plan_.steps_.push_back({{}, {}, nullptr, std::move(step)});
 }
