@@ -57,6 +57,7 @@ SPHERE_AVX2_INLINE void point_tile(const ConvPair &pair, const float *x, std::in
                                    float *to) {
     Tile<kPixels> tile(pair.point_bias, channel);
     const float *weights = pair.point_weights + channel;
+#pragma GCC unroll 4
     for (std::int64_t k = 0; k < pair.inputs; ++k, weights += pair.channels)
         tile.add(x + k, pair.inputs, weights);
     tile.store(to + channel, pair.channels, pair.point_relu);

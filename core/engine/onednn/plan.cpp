@@ -164,7 +164,11 @@ void Plan::run(const float *input, std::span<float *const> outputs) {
         else if (step.pairs)
             run_pair_step(*step.pairs);
         else
-            step.primitive.execute(stream_, step.args);
+            // primitive::execute() makes the array anew at each call.
+            dnnl::error::wrap_c_api(dnnl_primitive_execute(step.primitive.get(), stream_.get(),
+                                                           static_cast<int>(step.args.size()),
+                                                           step.args.data()),
+                                    "could not execute a primitive");
     stream_.wait();
     for (std::size_t i = 0; i < outputs_.size(); ++i)
         std::memcpy(outputs[i], outputs_[i].memory.get_data_handle(),

@@ -91,7 +91,8 @@ class Plan {
     };
     struct Step { ///< a primitive, or what there is of the others
         dnnl::primitive primitive;
-        std::unordered_map<int, dnnl::memory> args;
+        std::unordered_map<int, dnnl::memory> memories;
+        std::vector<dnnl_exec_arg_t> args; ///< these, as the library's C interface takes them
         std::unique_ptr<RowStep> rows;
         std::unique_ptr<PairStep> pairs;
     };

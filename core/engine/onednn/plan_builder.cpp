@@ -174,7 +174,11 @@ void PlanBuilder::add(const Pd &pd, std::unordered_map<int, dnnl::memory> args) 
     }
     const Primitive primitive(pd);
     plan_.count(operation_name(primitive.get_kind()), precision_name(args), pd.impl_info_str());
-    plan_.steps_.push_back({primitive, std::move(args), nullptr, nullptr});
+    std::vector<dnnl_exec_arg_t> list;
+    list.reserve(args.size());
+    for (const auto &[index, memory] : args)
+        list.push_back({index, memory.get()});
+    plan_.steps_.push_back({primitive, std::move(args), std::move(list), nullptr, nullptr});
 }
 
 PlanBuilder::Slot PlanBuilder::plain(int value) {

@@ -161,7 +161,7 @@ PlanBuilder::Slot PlanBuilder::codes_of(int value, const Int8Node &made) {
     step->x = memory(from);
     want_codes(*step, value, made);
     plan_.count("codes", "fp32", "sphere");
-    plan_.steps_.push_back({{}, {}, std::move(step), nullptr});
+    plan_.steps_.push_back({{}, {}, {}, std::move(step), nullptr});
     return codes_[{value, made.border}];
 }
 

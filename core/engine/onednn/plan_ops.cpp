@@ -85,7 +85,7 @@ bool PlanBuilder::add_prelu_rows(const Node &node, const Slot &src) {
     if (made == nullptr || floats_wanted(node.output, *made))
         step->out = memory(in_place(node));
     plan_.count("prelu", "fp32", "sphere");
-    plan_.steps_.push_back({{}, {}, std::move(step), nullptr});
+    plan_.steps_.push_back({{}, {}, {}, std::move(step), nullptr});
     return true;
 }
 

@@ -224,7 +224,7 @@ void PlanBuilder::add_chain(const Chain &nodes) {
         chain.pairs.push_back(make_pair(*step, pair));
     step->x = memory(stem ? plain(input) : as(slot(input), Md(in, Type::f32, Tag::nhwc)));
     step->out = memory(result(output, Md(out, Type::f32, Tag::nhwc)));
-    plan_.steps_.push_back({{}, {}, nullptr, std::move(step)});
+    plan_.steps_.push_back({{}, {}, {}, nullptr, std::move(step)});
 }
 
 } // namespace sphere::onednn
