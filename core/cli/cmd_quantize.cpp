@@ -114,6 +114,7 @@ void print_result(const Context &context, const Int8Calibration &result,
         print_line(Json{{"model", result.model},
                         {"path", path},
                         {"pictures", result.pictures},
+                        {"weight_bits", result.weight_bits},
                         {"cosine", result.cosine},
                         {"values", result.ranges.size()},
                         {"fp32", result.fp32_nodes},
@@ -124,6 +125,7 @@ void print_result(const Context &context, const Int8Calibration &result,
     print_line("model       " + result.model);
     print_line("pictures    " + std::to_string(result.pictures) + "; " +
                std::to_string(failures.size()) + " others failed");
+    print_line("weights     " + std::to_string(result.weight_bits) + " bits");
     print_line("cosine      " + fixed(result.cosine, 5) + " of int8 to fp32, mean");
     print_line("in fp32     " + std::to_string(result.fp32_nodes.size()) + " of " +
                std::to_string(result.ranges.size()) + " layers");

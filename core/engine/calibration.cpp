@@ -48,6 +48,9 @@ Result<Int8Calibration> parse(const fs::path &path, const Json &json) {
     result.model = json.value("model", "");
     result.sha256 = json.value("sha256", "");
     result.pictures = json.value("pictures", 0);
+    result.weight_bits = json.value("weight_bits", 8); // older files have none
+    if (result.weight_bits != 7 && result.weight_bits != 8)
+        return corrupt(path, "weight_bits is neither 7 nor 8");
     result.cosine = json.value("cosine", 0.0);
     const Json &ranges = json.at("ranges"), &nodes = json.at("fp32");
     if (!ranges.is_object() || ranges.size() > kMaxRanges || nodes.size() > kMaxRanges)
@@ -140,6 +143,7 @@ Result<std::string> save_calibration(const ResolvedModel &model,
                        {"model", calibration.model},
                        {"sha256", calibration.sha256},
                        {"pictures", calibration.pictures},
+                       {"weight_bits", calibration.weight_bits},
                        {"cosine", calibration.cosine},
                        {"fp32", calibration.fp32_nodes},
                        {"ranges", ranges}};

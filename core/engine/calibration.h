@@ -23,7 +23,8 @@ struct Int8Calibration {
     std::string model;
     std::string sha256; ///< of the weights that were measured; of others it is refused
     int pictures = 0;
-    double cosine = 0; ///< mean of outputs in int8 to outputs in fp32, over those pictures
+    int weight_bits = 8; ///< 7 or 8: what weights are rounded to (7: exact without VNNI, too)
+    double cosine = 0;   ///< mean of outputs in int8 to outputs in fp32, over those pictures
     std::map<std::string, ValueRange> ranges; ///< inputs of convolutions and inner products
     std::set<std::string> fp32_nodes;         ///< nodes that int8 harms: computed in fp32
 };
@@ -36,7 +37,7 @@ using CalibrationProgress = std::function<void(std::size_t done, std::size_t tot
 
 /// Runs the network in fp32 on `inputs` (batch 1 each, as Engine::run takes them), chooses the
 /// ranges, and tries int8 on them. Errors: InvalidArgument (no inputs), Unsupported (built
-/// without oneDNN; a CPU without VNNI; a network that the engine does not know), as
+/// without oneDNN; a CPU without AVX2; a network that the engine does not know), as
 /// make_engine.
 Result<Int8Calibration> calibrate_int8(const ResolvedModel &model,
                                        std::span<const Tensor> inputs,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Engine onednn gives the numbers that engine opencv gives, on every network we have.
+#include "core/base/cpu.h"
+#include "core/base/log.h"
+#include "core/base/sha256.h"
 #include "core/engine/calibration.h"
 
 #include "tests/support/temporary_directory.h"
@@ -120,6 +123,22 @@ class Onednn : public testing::TestWithParam<Case> {
             path = link;
         }
     }
+    static bool takes_int8(const Engine &engine) {
+        for (const KernelUse &use : engine.kernels())
+            if (use.precision == "int8")
+                return true;
+        return false;
+    }
+    // precision=auto says what it measured, and does what it says.
+    void auto_takes_what_it_says() {
+        std::string said;
+        set_log_sink([&](LogLevel, std::string_view message) { said += message; });
+        const auto automatic = engine("onednn", Precision::Auto);
+        set_log_sink({});
+        ASSERT_TRUE(automatic);
+        EXPECT_NE(said.find("ms a picture in int8"), std::string::npos) << said;
+        EXPECT_EQ(takes_int8(*automatic), said.find("int8 is used") != std::string::npos);
+    }
     ResolvedModel model_;
     testing_support::TemporaryDirectory folder_;
 };
@@ -189,7 +208,7 @@ TEST_P(Onednn, Int8IsNearOnceCalibrated) {
     const auto without = make_engine(model_, options);
     if (model_.descriptor.task == ModelTask::Embed) {
         ASSERT_FALSE(without.ok());
-        EXPECT_TRUE(without.error().code == Errc::Unsupported || // no VNNI
+        EXPECT_TRUE(without.error().code == Errc::Unsupported || // no AVX2
                     without.error().message.find("spherectl quantize") != std::string::npos)
             << without.error().message;
     } else {
@@ -200,7 +219,7 @@ TEST_P(Onednn, Int8IsNearOnceCalibrated) {
         inputs.push_back(random_input(model_.descriptor, GetParam(), 1, seed));
     const auto calibration = calibrate_int8(model_, inputs);
     if (!calibration && calibration.error().code == Errc::Unsupported)
-        GTEST_SKIP() << calibration.error().message; // a CPU without VNNI
+        GTEST_SKIP() << calibration.error().message; // a CPU without AVX2
     ASSERT_TRUE(calibration.ok()) << calibration.error().message;
     EXPECT_GT(calibration->cosine, 0.98);
     ASSERT_TRUE(save_calibration(model_, *calibration).ok());
@@ -214,6 +233,38 @@ TEST_P(Onednn, Int8IsNearOnceCalibrated) {
     for (std::size_t i = 0; i < got.size(); ++i)
         sum += cosine(got[i], want[i]);
     EXPECT_GT(sum / static_cast<double>(got.size()), 0.97);
+    if (calibration->cosine >= kInt8LeastCosine)
+        auto_takes_what_it_says();
+}
+
+TEST_P(Onednn, ACalibrationForAnotherCpuIsRefused) {
+    if (detected_cpu_extensions().avx512_vnni)
+        GTEST_SKIP() << "this CPU takes all there are";
+    in_a_folder_of_its_own();
+    Int8Calibration calibration;
+    calibration.model = model_.descriptor.name;
+    const auto sha256 = sha256_of_file(model_.path_of("weights"));
+    ASSERT_TRUE(sha256.ok());
+    calibration.sha256 = *sha256;
+    calibration.cosine = 1;
+    calibration.weight_bits = 8;
+    ASSERT_TRUE(save_calibration(model_, calibration).ok());
+    EngineOptions options;
+    options.engine = "onednn";
+    options.precision = Precision::Int8;
+    const auto int8 = make_engine(model_, options);
+    ASSERT_FALSE(int8.ok());
+    EXPECT_NE(int8.error().message.find("int8"), std::string::npos);
+    EXPECT_NE(int8.error().message.find(model_.descriptor.name), std::string::npos);
+    options.precision = Precision::Auto; // goes on without it
+    const auto automatic = make_engine(model_, options);
+    ASSERT_TRUE(automatic.ok());
+    EXPECT_FALSE(takes_int8(**automatic));
+    calibration.weight_bits = 9;
+    ASSERT_TRUE(save_calibration(model_, calibration).ok());
+    const auto strange = load_calibration(model_);
+    ASSERT_FALSE(strange.ok());
+    EXPECT_EQ(strange.error().code, Errc::Corrupt);
 }
 
 TEST_P(Onednn, ACalibrationOfOtherWeightsIsRefused) {

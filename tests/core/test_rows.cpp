@@ -87,7 +87,7 @@ class Rows : public testing::TestWithParam<Shape> {
 };
 
 TEST_P(Rows, EachKernelIsRight) {
-    for (const RowKernel kernel : {&row_portable, row_avx512()}) {
+    for (const RowKernel kernel : {&row_portable, row_avx2(), row_avx512()}) {
         if (kernel == nullptr)
             continue; // this CPU's
         for (int bits = 0; bits < 16; ++bits) {
@@ -112,7 +112,7 @@ TEST_P(Rows, InPlace) {
 
 TEST(RowCodes, HugeAndUndefinedNumbersAreCut) {
     const float values[] = {1e30F, -1e30F, INFINITY, -INFINITY, NAN};
-    for (const RowKernel kernel : {&row_portable, row_avx512()}) {
+    for (const RowKernel kernel : {&row_portable, row_avx2(), row_avx512()}) {
         if (kernel == nullptr)
             continue;
         std::uint8_t codes[5] = {};
@@ -133,8 +133,8 @@ TEST(RowCodes, HugeAndUndefinedNumbersAreCut) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Rows,
                          testing::Values(Shape{1, 3, 5, 16, 1}, Shape{2, 4, 3, 64, 1},
-                                         Shape{4, 2, 7, 16, 2}, Shape{1, 5, 4, 13, 1},
-                                         Shape{2, 1, 1, 3, 1}));
+                                         Shape{4, 2, 7, 16, 2}, Shape{6, 2, 7, 8, 3},
+                                         Shape{1, 5, 4, 13, 1}, Shape{2, 1, 1, 3, 1}));
 
 } // namespace
 } // namespace sphere::onednn

@@ -99,7 +99,8 @@ class Calibrator {
     Calibrator(Graph graph, const ResolvedModel &model, std::span<const Tensor> inputs,
                const CalibrationProgress &progress)
         : graph_(std::move(graph)), inputs_(inputs), progress_(progress),
-          engine_(dnnl::engine::kind::cpu, 0), weights_(engine_) {
+          engine_(dnnl::engine::kind::cpu, 0), weights_(engine_, int8_weight_bits()) {
+        result_.weight_bits = int8_weight_bits();
         result_.model = model.descriptor.name;
         result_.pictures = static_cast<int>(inputs.size());
         steps_ = 4 * inputs.size();
@@ -264,8 +265,9 @@ Result<Int8Calibration> calibrate_int8(const ResolvedModel &model,
         return fail(Errc::InvalidArgument, "calibrate_int8: there are no pictures.");
     for (const Tensor &input : inputs)
         SPHERE_TRY(check_input(model.descriptor, input));
-    if (!cpu_has_int8())
-        return fail(Errc::Unsupported, "This CPU has no int8 dot product (VNNI).");
+    if (int8_weight_bits() == 0)
+        return fail(Errc::Unsupported, "int8 needs AVX2, which this CPU lacks or "
+                                       "ONEDNN_MAX_CPU_ISA forbids.");
     try {
         auto graph = load_graph(model);
         if (!graph)

@@ -2,10 +2,20 @@
 // Scales of activations and weights.
 #include "core/engine/onednn/int8.h"
 
+#include <oneapi/dnnl/dnnl.hpp>
+
 #include <algorithm>
 #include <cmath>
 
 namespace sphere::onednn {
+namespace {
+
+// 2 * 255 * 64 is the last that 16 bits hold.
+float largest_code(int bits) {
+    return bits >= 8 ? 127.0F : 64.0F;
+}
+
+} // namespace
 
 CodeScale code_scale(ValueRange range) {
     const float low = std::min(range.low, 0.0F), high = std::max(range.high, 0.0F);
@@ -15,7 +25,7 @@ CodeScale code_scale(ValueRange range) {
     return result;
 }
 
-Int8Weights quantise_weights(const Constant &weights, std::int64_t outputs) {
+Int8Weights quantise_weights(const Constant &weights, std::int64_t outputs, int bits) {
     Int8Weights result;
     const auto n = static_cast<std::size_t>(outputs);
     const std::size_t each = weights.floats.size() / n;
@@ -27,7 +37,7 @@ Int8Weights quantise_weights(const Constant &weights, std::int64_t outputs) {
         float largest = 0;
         for (std::size_t k = 0; k < each; ++k)
             largest = std::max(largest, std::abs(from[k]));
-        const float scale = std::max(largest / 127.0F, 1e-20F);
+        const float scale = std::max(largest / largest_code(bits), 1e-20F);
         std::int64_t sum = 0;
         for (std::size_t k = 0; k < each; ++k) {
             const auto code = static_cast<std::int8_t>(std::lrint(from[k] / scale));
@@ -50,12 +60,15 @@ bool can_be_int8(const Graph &graph, const Node &node) {
            weights->dims[0] > 0;
 }
 
-bool cpu_has_int8() {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512vnni") != 0;
-#else
-    return false;
-#endif
+// The library's word, not the CPU's: ONEDNN_MAX_CPU_ISA may hold it back. Each instruction
+// set's number has the bits of those that it includes.
+int int8_weight_bits() {
+    const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+    const auto has = [isa](dnnl::cpu_isa wanted) {
+        const auto bits = static_cast<unsigned>(wanted);
+        return (isa & bits) == bits;
+    };
+    return has(dnnl::cpu_isa::avx512_core_vnni) ? 8 : has(dnnl::cpu_isa::avx2) ? 7 : 0;
 }
 
 } // namespace sphere::onednn

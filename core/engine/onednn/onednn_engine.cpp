@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The engine on oneDNN: reads the files, keeps a plan for each shape of input that comes along.
-#include "core/base/log.h"
 #include "core/engine/backends.h"
 #include "core/engine/onednn/lanes.h"
 #include "core/engine/onednn/network.h"
 #include "core/engine/onednn/plan.h"
-#include "core/engine/onednn/probe.h"
+#include "core/engine/onednn/precision.h"
 #include "core/engine/onednn/thread_state.h"
 
 #include <algorithm>
@@ -58,8 +57,9 @@ class OnednnEngine final : public Engine {
   public:
     OnednnEngine(Graph graph, const ResolvedModel &model, int threads,
                  const PlanSettings &settings)
-        : engine_(dnnl::engine::kind::cpu, 0), weights_(engine_), graph_(std::move(graph)),
-          model_(model), settings_(settings), lanes_(threads),
+        : engine_(dnnl::engine::kind::cpu, 0),
+          weights_(engine_, settings.int8 ? settings.int8->weight_bits : 8),
+          graph_(std::move(graph)), model_(model), settings_(settings), lanes_(threads),
           plans_(static_cast<std::size_t>(threads)) {
         if (threads > 1)
             calm_openmp();
@@ -275,58 +275,6 @@ int thread_count(int wanted) {
     return std::clamp(wanted > 0 ? wanted : cores, 1, kMaxThreads);
 }
 
-Result<PlanSettings> int8_settings(const ResolvedModel &model) {
-    if (!cpu_has_int8())
-        return fail(Errc::Unsupported,
-                    "Engine onednn: this CPU has no int8 dot product (VNNI): "
-                    "set precision=fp32 or precision=auto.");
-    auto calibration = load_calibration(model);
-    if (!calibration)
-        return std::move(calibration).error();
-    PlanSettings settings;
-    settings.int8 = std::make_shared<const Int8Calibration>(std::move(*calibration));
-    return settings;
-}
-
-// The fastest that keeps the model's accuracy: int8 where somebody has calibrated it and the
-// calibration says so, bf16 where the CPU is made for it, else fp32.
-Result<PlanSettings> settings_for(const ResolvedModel &model, Precision precision) {
-    if (precision == Precision::Int8) {
-        auto int8 = int8_settings(model);
-        if (int8 || model.descriptor.task == ModelTask::Embed ||
-            (int8.error().code != Errc::NotFound && int8.error().code != Errc::Unsupported))
-            return int8;
-        // One option serves recogniser and detector, and nothing calibrates detectors.
-        log(LogLevel::Info, "Model " + model.descriptor.name +
-                                ": has no int8 calibration; another precision is used.");
-        precision = Precision::Auto;
-    }
-    PlanSettings settings;
-    if (precision == Precision::Fp32)
-        return settings;
-    if (precision == Precision::Auto && cpu_has_int8()) {
-        auto int8 = int8_settings(model);
-        if (int8 && int8->int8->cosine >= kInt8LeastCosine)
-            return int8;
-        if (!int8 && int8.error().code != Errc::NotFound)
-            log(LogLevel::Warning,
-                int8.error().message + " precision=auto goes on without int8.");
-    }
-    if (!cpu_has_bf16()) {
-        if (precision == Precision::Bf16)
-            log(LogLevel::Info,
-                "engine onednn: this CPU has no bfloat16; precision=fp32 is used");
-        return settings;
-    }
-    settings.bf16_products = true;
-    settings.bf16_convolutions = bf16_is_faster();
-    if (precision == Precision::Bf16 && !settings.bf16_convolutions)
-        log(LogLevel::Info,
-            "engine onednn: on this CPU fp32 is faster than bf16 for convolutions, "
-            "and is used for them");
-    return settings;
-}
-
 } // namespace
 
 Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &model,
@@ -336,12 +284,12 @@ Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &model,
         return fail(Errc::Unsupported, "Model ", model.descriptor.name, " (framework ",
                     framework, ") is not a network that engine onednn can run.");
     try {
-        auto settings = settings_for(model, options.precision);
-        if (!settings)
-            return std::move(settings).error();
         auto graph = load_graph(model);
         if (!graph)
             return std::move(graph).error();
+        auto settings = settings_for(model, *graph, options.precision);
+        if (!settings)
+            return std::move(settings).error();
         auto engine = std::make_shared<OnednnEngine>(std::move(*graph), model,
                                                      thread_count(options.threads), *settings);
         SPHERE_TRY(engine->try_out());

@@ -46,7 +46,7 @@ const Int8Weights &WeightStore::int8(int value, const Constant &constant,
     const auto found = int8_.find(value);
     if (found != int8_.end())
         return found->second.weights;
-    Int8Entry entry{quantise_weights(constant, outputs), {}};
+    Int8Entry entry{quantise_weights(constant, outputs, int8_bits_), {}};
     return int8_.emplace(value, std::move(entry)).first->second.weights;
 }
 
@@ -60,7 +60,7 @@ dnnl::memory WeightStore::get_int8(int value, const Constant &constant, const Di
     std::vector<std::int8_t> codes = std::move(entry.weights.codes);
     entry.weights.codes.clear();
     if (codes.empty())
-        codes = quantise_weights(constant, dims[0]).codes;
+        codes = quantise_weights(constant, dims[0], int8_bits_).codes;
     dnnl::memory source(row_major(dims, dnnl::memory::data_type::s8), engine_, codes.data());
     dnnl::memory target(wanted, engine_);
     dnnl::stream stream(engine_);

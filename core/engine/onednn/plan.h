@@ -21,7 +21,9 @@ namespace sphere::onednn {
 /// network.
 class WeightStore {
   public:
-    explicit WeightStore(const dnnl::engine &engine) : engine_(engine) {}
+    /// `int8_bits` of a weight's code, as quantise_weights() takes them.
+    explicit WeightStore(const dnnl::engine &engine, int int8_bits = 8)
+        : engine_(engine), int8_bits_(int8_bits) {}
 
     /// `constant` seen as `dims`, in layout `wanted`. Its floats are needed where this layout
     /// has not been asked for before: Winograd's cannot be turned back.
@@ -37,6 +39,7 @@ class WeightStore {
 
   private:
     dnnl::engine engine_;
+    int int8_bits_;
     struct Int8Entry {
         Int8Weights weights; ///< codes only until they have a layout
         std::vector<dnnl::memory> layouts;

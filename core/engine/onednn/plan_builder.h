@@ -35,6 +35,7 @@ class PlanBuilder {
     enum class Layout : std::uint8_t {
         Any,     ///< whatever
         Rows,    ///< channels innermost (nhwc)
+        Blocks8, ///< blocks of 8 channels (nChw8c), as AVX2's convolutions choose
         Blocked, ///< blocks of 16 channels (nChw16c)
     };
     using ConvPd = dnnl::convolution_forward::primitive_desc;
@@ -100,7 +101,7 @@ class PlanBuilder {
     static dnnl::primitive_attr conv_attr(const ConvSpec &spec);
     ConvPd pick_convolution(const Node &node, const ConvSpec &spec, const Dims &pads) const;
     static Md wanted_md(const Dims &dims, dnnl::memory::data_type type, Layout layout);
-    static Layout layout_of(const Md &md); ///< Any for everything but the two
+    static Layout layout_of(const Md &md); ///< Any for everything but the three
     bool add_prelu_rows(const Node &node, const Slot &src);
     void add_node(const Node &node, std::size_t index);
     Slot conv_result(const Node &node, const Md &md);

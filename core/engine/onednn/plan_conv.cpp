@@ -13,6 +13,7 @@ using Type = dnnl::memory::data_type;
 namespace {
 
 constexpr std::int64_t kBlock = 16;         ///< channels
+constexpr std::int64_t kHalfBlock = 8;      ///< the same with AVX2
 constexpr std::int64_t kWinogradLeast = 32; ///< channels below which the transforms cost more
 constexpr std::int64_t kFewPixels =
     200; ///< of a batch: the larger weights of 4x4 tiles cost more time
@@ -31,6 +32,8 @@ bool is_slow(const char *implementation) {
 compat::Md PlanBuilder::wanted_md(const Dims &dims, Type type, Layout layout) {
     if (dims.size() == 4 && layout == Layout::Rows)
         return {dims, type, Tag::nhwc};
+    if (dims.size() == 4 && layout == Layout::Blocks8 && dims[1] % kHalfBlock == 0)
+        return {dims, type, Tag::nChw8c};
     if (dims.size() == 4 && layout == Layout::Blocked && dims[1] % kBlock == 0)
         return {dims, type, Tag::nChw16c};
     return {dims, type, Tag::any};
@@ -42,6 +45,8 @@ PlanBuilder::Layout PlanBuilder::layout_of(const Md &md) {
         return Layout::Any;
     if (md == Md(dims, Type::f32, Tag::nhwc))
         return Layout::Rows;
+    if (dims[1] % kHalfBlock == 0 && md == Md(dims, Type::f32, Tag::nChw8c))
+        return Layout::Blocks8;
     if (dims[1] % kBlock == 0 && md == Md(dims, Type::f32, Tag::nChw16c))
         return Layout::Blocked;
     return Layout::Any;

@@ -58,10 +58,10 @@ void PlanBuilder::shape_rows(RowPass &pass, const Dims &shape, Layout layout) {
     pass.rows = flat ? 1 : shape[2];
     pass.pixels = flat ? count_elements(shape) : shape[3];
     pass.channels = flat ? 1 : shape[1];
-    if (layout == Layout::Blocked) {
-        pass.slope_groups = shape[1] / 16;
+    if (layout == Layout::Blocked || layout == Layout::Blocks8) {
+        pass.channels = layout == Layout::Blocked ? 16 : 8;
+        pass.slope_groups = shape[1] / pass.channels;
         pass.pictures *= pass.slope_groups;
-        pass.channels = 16;
     }
 }
 
@@ -140,7 +140,14 @@ void PlanBuilder::add_binary(const Node &node) {
     const Slot a = slot(first);
     const Md a_md = graph_.constant(first) != nullptr ? plain_md(dims(first)) : a.md;
     const bool same = constant == nullptr && dims(first) == dims(second);
-    const Md b_md = same ? a_md : plain_md(shape);
+    // By channel: in the blocks of the first, or the library's reference code takes it.
+    const Layout blocks = layout_of(a_md);
+    const bool blocked = constant != nullptr && shape.size() == 4 &&
+                         shape[1] == dims(first)[1] &&
+                         (blocks == Layout::Blocks8 || blocks == Layout::Blocked);
+    const Md b_md = same      ? a_md
+                    : blocked ? wanted_md(shape, Type::f32, blocks)
+                              : plain_md(shape);
     const auto pd = compat::binary(engine_, kind, a_md, b_md,
                                    dims(first) == dims(node.output)
                                        ? a_md

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Times one convolution of a recogniser's middle in fp32 and in bf16.
+// Times one convolution of a recogniser's middle in fp32 and in bf16, and whole networks.
 #include "core/engine/onednn/probe.h"
 
 #include "core/engine/onednn/compat.h"
@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <optional>
 
 namespace sphere::onednn {
@@ -58,6 +59,43 @@ std::optional<Contender> contender(const dnnl::engine &engine, Type type,
     }
 }
 
+/// A network made ready by some settings.
+class Rehearsal {
+  public:
+    static Result<Rehearsal> make(const Graph &graph, const Dims &input,
+                                  const PlanSettings &settings, const dnnl::engine &engine) {
+        Rehearsal made;
+        made.weights_ = std::make_unique<WeightStore>(
+            engine, settings.int8 ? settings.int8->weight_bits : 8);
+        auto plan = Plan::make(graph, input, settings, engine, *made.weights_);
+        if (!plan)
+            return std::move(plan).error();
+        made.plan_ = std::move(*plan);
+        made.input_.resize(static_cast<std::size_t>(count_elements(input)));
+        for (std::size_t i = 0; i < made.plan_->output_count(); ++i) {
+            const auto n = static_cast<std::size_t>(count_elements(made.plan_->output_dims(i)));
+            made.outputs_.emplace_back(n);
+            made.to_.push_back(made.outputs_.back().data());
+        }
+        return made;
+    }
+    void run() {
+        const auto start = std::chrono::steady_clock::now();
+        plan_->run(input_.data(), to_);
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+        best_ = std::min(best_, took.count());
+    }
+    double best() const { return best_; }
+
+  private:
+    std::unique_ptr<WeightStore> weights_;
+    std::unique_ptr<Plan> plan_;
+    std::vector<float> input_; ///< zeros
+    std::vector<std::vector<float>> outputs_;
+    std::vector<float *> to_;
+    double best_ = std::numeric_limits<double>::infinity();
+};
+
 bool measure() {
     const ThreadCount one(1);
     const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -77,6 +115,26 @@ bool measure() {
 }
 
 } // namespace
+
+Result<std::pair<double, double>> time_plans(const Graph &graph, const Dims &input,
+                                             const PlanSettings &first,
+                                             const PlanSettings &second) {
+    constexpr int kRuns = 4; // the first ones warm up
+    const ThreadCount one(1);
+    const FlushDenormals flush;
+    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+    auto a = Rehearsal::make(graph, input, first, engine);
+    if (!a)
+        return std::move(a).error();
+    auto b = Rehearsal::make(graph, input, second, engine);
+    if (!b)
+        return std::move(b).error();
+    for (int i = 0; i < kRuns; ++i) {
+        a->run();
+        b->run();
+    }
+    return std::pair(a->best(), b->best());
+}
 
 bool cpu_has_bf16() {
 #if defined(__x86_64__)

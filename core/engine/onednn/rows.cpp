@@ -72,7 +72,9 @@ void run_rows_with(RowKernel kernel, const RowPass &pass) {
 }
 
 void run_rows(const RowPass &pass) {
-    static const RowKernel best = row_avx512() != nullptr ? row_avx512() : &row_portable;
+    static const RowKernel best = row_avx512() != nullptr ? row_avx512()
+                                  : row_avx2() != nullptr ? row_avx2()
+                                                          : &row_portable;
     run_rows_with(best, pass);
 }
 

@@ -8,7 +8,7 @@ namespace sphere::onednn {
 
 /// y = prelu(x) + addend, for dense tensors [pictures][rows][pixels][channels] of fp32; y goes
 /// to `out`, to `codes`, or to both. A tensor in blocks of 16 channels (nChw16c) is one of
-/// 16 channels and as many more pictures.
+/// 16 channels and as many more pictures; the same with 8 (nChw8c).
 struct RowPass {
     const float *x = nullptr;
     const float *slopes = nullptr; ///< of negative values; nullptr = all 1
@@ -38,6 +38,8 @@ void row_portable(const RowPass &pass, const float *x, const float *slopes, cons
                   float *out, std::uint8_t *codes);
 /// nullptr where the compiler or the CPU has no AVX-512 (F, BW, VL).
 RowKernel row_avx512();
+/// nullptr where the compiler or the CPU has no AVX2.
+RowKernel row_avx2();
 
 /// The pass by a kernel of the caller's choice, for tests.
 void run_rows_with(RowKernel kernel, const RowPass &pass);
