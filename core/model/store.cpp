@@ -31,7 +31,8 @@ void add_directory(std::vector<std::string> &list, const std::string &directory)
         list.push_back(std::move(absolute));
 }
 
-/// Names NAME of the files NAME.json in a directory.
+/// Names NAME of the files NAME.json in a directory; NAME.int8.json there is what
+/// `spherectl quantize` has measured of a model.
 std::vector<std::string> descriptor_names(const std::string &directory) {
     std::vector<std::string> names;
     std::error_code error;
@@ -40,7 +41,8 @@ std::vector<std::string> descriptor_names(const std::string &directory) {
            names.size() < kMaxDescriptors;
          it.increment(error)) {
         const std::string file = it->path().filename().string();
-        if (ends_with(file, ".json") && is_model_name(file.substr(0, file.size() - 5)))
+        if (ends_with(file, ".json") && !ends_with(file, ".int8.json") &&
+            is_model_name(file.substr(0, file.size() - 5)))
             names.push_back(file.substr(0, file.size() - 5));
     }
     return names;

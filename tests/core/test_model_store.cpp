@@ -132,6 +132,7 @@ TEST_F(ModelStoreTest, AWrongDescriptorIsToldOfAndLeftOut) {
     root.write("a/good.json", points_model("good", "x").dump());
     root.write("a/bad.json", "{");
     root.write("a/other.json", points_model("name", "x").dump());
+    root.write("a/good.int8.json", "{}"); // a calibration
     const ModelStore store({root.path() + "/a"});
     const auto list = store.list();
     ASSERT_EQ(list.size(), 1U);
