@@ -2,6 +2,8 @@
 // Layers in int8: sums of products are exact on this CPU, whatever the codes.
 #include "core/engine/onednn/plan.h"
 
+#include "tests/support/tiny_network.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -20,6 +22,8 @@ class Int8Layer : public testing::TestWithParam<Layer> {
     static constexpr std::int64_t kSide = 5;
 
     void SetUp() override {
+        if (testing_support::fake_engine_only())
+            GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set"; // the library is not instrumented
         bits_ = int8_weight_bits();
         if (bits_ == 0)
             GTEST_SKIP() << "this CPU has no int8";
