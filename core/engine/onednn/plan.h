@@ -90,6 +90,7 @@ class Plan {
         PairChain chain;
         dnnl::memory x, out;
         std::vector<dnnl::memory> weights;
+        std::vector<float> joined; ///< weights, where they are of several nodes
         std::vector<float> scratch;
     };
     struct Step { ///< a primitive, or what there is of the others

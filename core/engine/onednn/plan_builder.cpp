@@ -56,6 +56,9 @@ void PlanBuilder::add_node(const Node &node, std::size_t index) {
     if (chains_[index]) {
         if (chains_[index]->last() == index)
             add_chain(*chains_[index]);
+    } else if (siblings_[index]) {
+        if (siblings_[index]->front().point == index)
+            add_siblings(*siblings_[index]);
     } else if (int8_[index])
         add_int8(node, *int8_[index]);
     else if (op == "Conv")

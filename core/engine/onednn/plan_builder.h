@@ -77,6 +77,7 @@ class PlanBuilder {
         std::size_t first() const { return entry.value_or(pairs[0].point); }
         std::size_t last() const { return pairs.back().last; }
     };
+    bool fits_pair(std::size_t point, std::size_t depth) const; ///< with any channels
     bool is_pair(std::size_t point, std::size_t depth) const;
     bool halves(std::size_t pool) const;
     bool is_stem(std::size_t node) const;
@@ -86,6 +87,8 @@ class PlanBuilder {
     Chain chain_from(const SoleTakers &takers, std::size_t node) const;
     double products(std::size_t node) const; ///< of a convolution; of others 0
     void plan_chains();
+    void plan_siblings(const SoleTakers &takers);
+    void add_siblings(const std::vector<Pair> &pairs);
     void add_chain(const Chain &nodes);
     const float *chain_weights(Plan::PairStep &step, int value, bool bias);
     ConvPair make_pair(Plan::PairStep &step, const Pair &nodes);
@@ -155,6 +158,7 @@ class PlanBuilder {
     std::vector<std::optional<Int8Node>> int8_;        ///< by node
     std::map<std::pair<int, Dims>, Slot> codes_;       ///< by value and border
     std::vector<std::shared_ptr<const Chain>> chains_; ///< by node
+    std::vector<std::shared_ptr<const std::vector<Pair>>> siblings_; ///< by node
     int now_ = 0;
 };
 

@@ -21,6 +21,10 @@ bool ends_simply(const Node &node) {
 } // namespace
 
 bool PlanBuilder::is_pair(std::size_t point, std::size_t depth) const {
+    return fits_pair(point, depth) && dims(graph_.nodes[point].output)[1] % kPairBlock == 0;
+}
+
+bool PlanBuilder::fits_pair(std::size_t point, std::size_t depth) const {
     const Node &first = graph_.nodes[point], &second = graph_.nodes[depth];
     if (first.op != "Conv" || second.op != "Conv" || first.output != second.inputs[0] ||
         !ends_simply(first) || !ends_simply(second) ||
@@ -32,10 +36,9 @@ bool PlanBuilder::is_pair(std::size_t point, std::size_t depth) const {
     const Dims ones = {1, 1};
     return first.integer("group", 1) == 1 && w1[2] == 1 && w1[3] == 1 &&
            first.list("strides", ones) == ones && shapes_.pads[point] == Dims{0, 0, 0, 0} &&
-           out[1] % kPairBlock == 0 && second.integer("group", 1) == out[1] &&
-           w2 == Dims{out[1], 1, 3, 3} && second.list("strides", ones) == ones &&
-           second.list("dilations", ones) == ones && shapes_.pads[depth] == Dims{1, 1, 1, 1} &&
-           in[2] == out[2] && in[3] == out[3];
+           second.integer("group", 1) == out[1] && w2 == Dims{out[1], 1, 3, 3} &&
+           second.list("strides", ones) == ones && second.list("dilations", ones) == ones &&
+           shapes_.pads[depth] == Dims{1, 1, 1, 1} && in[2] == out[2] && in[3] == out[3];
 }
 
 // The largest of each 2x2, of rows and pixels that are even.
@@ -131,6 +134,7 @@ double PlanBuilder::products(std::size_t node) const {
 void PlanBuilder::plan_chains() {
     const std::size_t count = graph_.nodes.size();
     chains_.assign(count, nullptr);
+    siblings_.assign(count, nullptr);
     if (layout_ != Layout::Any || conv_type_ != Type::f32 || settings_.int8 ||
         best_pairs() == nullptr)
         return;
@@ -158,6 +162,7 @@ void PlanBuilder::plan_chains() {
             int &last = last_use_[static_cast<std::size_t>(graph_.nodes[i].inputs[0])];
             last = std::max(last, static_cast<int>(chains_[i]->last()));
         }
+    plan_siblings(takers);
 }
 
 const float *PlanBuilder::chain_weights(Plan::PairStep &step, int value, bool bias) {
