@@ -60,10 +60,10 @@ Result<Faces> faces_of_folder(const Arguments &arguments, const std::string &fol
     auto pictures = pictures_of(folder);
     if (!pictures)
         return std::move(pictures).error();
-    auto session = FaceSession::open(*session_options);
+    auto session = FaceSession::open(for_gallery(*session_options));
     if (!session)
         return std::move(session).error();
-    auto judgement = session->judgement(arguments);
+    auto judgement = session->judgement(arguments, Question::Who);
     if (!judgement)
         return std::move(judgement).error();
     Faces faces;

@@ -270,7 +270,7 @@ Result<std::optional<EnrolmentAdvisor>> make_advisor(const GallerySnapshot &snap
     if (!metric || own == session.model().metrics.end())
         return std::optional<EnrolmentAdvisor>();
     auto advisor = EnrolmentAdvisor::make(snapshot, session.stamp().dims, *metric,
-                                          static_cast<float>(own->second.threshold));
+                                          static_cast<float>(own->second.identifying()));
     if (!advisor)
         return std::move(advisor).error();
     return std::optional(std::move(*advisor));
@@ -319,7 +319,8 @@ Result<int> run(const Context &context) {
     auto content = content_of(*location);
     if (!content)
         return std::move(content).error();
-    auto session = FaceSession::open(follow_stamp(*session_options, arguments, content->stamp));
+    auto session = FaceSession::open(
+        follow_stamp(for_gallery(*session_options), arguments, content->stamp));
     if (!session)
         return std::move(session).error();
     SPHERE_TRY(check_stamp(*location, content->stamp, *session));

@@ -68,7 +68,7 @@ void print_text(const Photo &photo) {
 }
 
 Result<MatchOptions> match_options(const Arguments &arguments, const FaceSession &session) {
-    auto judgement = session.judgement(arguments);
+    auto judgement = session.judgement(arguments, Question::Who);
     if (!judgement)
         return std::move(judgement).error();
     MatchOptions match;
@@ -126,8 +126,8 @@ Result<Opened> open_all(const Arguments &arguments) {
     if (snapshot->faces.empty())
         print_warning(*location + ": nobody is enrolled; spherectl enrol --gallery " +
                       *location + " --id NAME IMAGE… adds a person");
-    auto session =
-        FaceSession::open(follow_stamp(*session_options, arguments, snapshot->stamp));
+    auto session = FaceSession::open(
+        follow_stamp(for_gallery(*session_options), arguments, snapshot->stamp));
     if (!session)
         return std::move(session).error();
     SPHERE_TRY(check_stamp(*location, snapshot->stamp, *session));

@@ -33,7 +33,7 @@ Result<int> run(const Context &context) {
     auto session = FaceSession::open(*session_options);
     if (!session)
         return std::move(session).error();
-    auto judgement = session->judgement(context.arguments);
+    auto judgement = session->judgement(context.arguments, Question::Same);
     if (!judgement)
         return std::move(judgement).error();
     auto a = session->embed_one(paths[0], Pick::Largest);

@@ -2,6 +2,7 @@
 // From picture files to faces with embeddings.
 #include "core/cli/face_session.h"
 
+#include "core/base/log.h"
 #include "core/image/codec.h"
 
 #include <algorithm>
@@ -85,7 +86,8 @@ Result<void> check_regular_file(const std::string &path) {
 std::vector<OptionSpec> image_options(ThresholdMeans threshold_means) {
     std::vector<OptionSpec> options = {
         {"detector", "NAME", "detector: a model's name, a descriptor's path or auto"},
-        {"landmark-model", "NAME", "landmarks for a detector without; none = boxes only"},
+        {"landmark-model", "NAME",
+         "landmarks by this model; none = boxes only from a detector without"},
         {"model", "NAME", "recogniser: a model's name, a descriptor's path or auto"},
         {"engine", "NAME", "inference library: auto, opencv, …"},
         {"precision", "NAME", "auto, fp32, bf16 or int8"},
@@ -150,6 +152,12 @@ Result<SessionOptions> read_session_options(const Arguments &arguments,
     return options;
 }
 
+SessionOptions for_gallery(SessionOptions options) {
+    options.recogniser_landmarks = true;
+    options.mirrored = !options.flip;
+    return options;
+}
+
 Error no_face(const std::string &path) {
     return fail(Errc::NotFound, path,
                 ": no face found; use a picture with a larger or clearer face, or lower the "
@@ -193,15 +201,34 @@ Result<FaceSession> FaceSession::open_detector(const SessionOptions &options) {
 }
 
 Result<FaceSession> FaceSession::open(const SessionOptions &options) {
-    auto session = open_detector(options);
-    if (!session)
-        return session;
-    auto embedder = Embedder::make(ModelStore::from_environment(), options.model, options.flip,
-                                   options.engine);
+    const ModelStore store = ModelStore::from_environment();
+    auto embedder = Embedder::make(store, options.model, options.flip, options.engine);
     if (!embedder)
         return std::move(embedder).error();
+    SessionOptions own = options;
+    const std::string &landmark_model = (*embedder)->descriptor().landmark_model;
+    if (options.recogniser_landmarks && options.landmark_model.empty() &&
+        !landmark_model.empty()) {
+        const auto model = store.find(landmark_model);
+        if (model && store.installed(*model))
+            own.landmark_model = landmark_model;
+        else
+            log(LogLevel::Warning,
+                landmark_model + " is not installed: the detector's " +
+                    "landmarks are taken, by which " + (*embedder)->descriptor().name +
+                    " recognises worse (spherectl models fetch " + landmark_model + ")");
+    }
+    auto session = open_detector(own);
+    if (!session)
+        return session;
+    session->mirrored_ = options.mirrored && (*embedder)->descriptor().mirror_photographs;
     session->embedder_ = std::move(*embedder);
     return session;
+}
+
+Result<std::vector<Embedding>>
+FaceSession::embed_crops(std::span<const Image *const> crops) const {
+    return mirrored_ ? embedder_->embed_mirrored(crops) : embedder_->embed(crops);
 }
 
 Result<Photo> FaceSession::detect(const std::string &path) const {
@@ -241,7 +268,7 @@ Result<void> FaceSession::embed(const Photo &photo, std::span<Face *const> faces
     }
     if (crops.empty())
         return {};
-    auto embeddings = embedder_->embed(crops);
+    auto embeddings = embed_crops(crops);
     if (!embeddings)
         return fail(embeddings.error().code, photo.path, ": ", embeddings.error().message);
     for (std::size_t i = 0; i < cropped.size(); ++i) {
@@ -292,7 +319,7 @@ FaceSession::embed_thumbnail(const std::string &name, const std::vector<std::uin
                     " cannot be brought to ", embedder_->align_template().name,
                     ": enrol the photographs again");
     const Image *const crops[] = {face.crop.get()};
-    auto embeddings = embedder_->embed(crops);
+    auto embeddings = embed_crops(crops);
     if (!embeddings)
         return fail(embeddings.error().code, name, ": ", embeddings.error().message);
     if (embeddings->front().values.empty())
@@ -314,7 +341,8 @@ Result<Metric> metric_by_model(const Arguments &arguments, const ModelDescriptor
 
 } // namespace
 
-Result<Judgement> judge_by_model(const Arguments &arguments, const ModelDescriptor &model) {
+Result<Judgement> judge_by_model(const Arguments &arguments, const ModelDescriptor &model,
+                                 Question question) {
     auto chosen = metric_by_model(arguments, model);
     if (!chosen)
         return std::move(chosen).error();
@@ -328,15 +356,16 @@ Result<Judgement> judge_by_model(const Arguments &arguments, const ModelDescript
         return fail(Errc::InvalidArgument, "model ", model.name,
                     " has no threshold for metric ", metric_name(*chosen),
                     "; give --threshold (spherectl calibrate finds one), or another --metric");
-    return Judgement{*chosen, own->second.threshold};
+    return Judgement{*chosen, question == Question::Who ? own->second.identifying()
+                                                        : own->second.threshold};
 }
 
 Result<Metric> FaceSession::metric(const Arguments &arguments) const {
     return metric_by_model(arguments, model());
 }
 
-Result<Judgement> FaceSession::judgement(const Arguments &arguments) const {
-    return judge_by_model(arguments, model());
+Result<Judgement> FaceSession::judgement(const Arguments &arguments, Question question) const {
+    return judge_by_model(arguments, model(), question);
 }
 
 } // namespace sphere::cli

@@ -24,6 +24,9 @@ struct SessionOptions {
     std::string landmark_model; ///< empty = the detector's own
     std::string model = "auto";
     std::optional<FlipMode> flip; ///< empty = the model's own
+    bool recogniser_landmarks =
+        false;             ///< without landmark_model: the recogniser's, if installed
+    bool mirrored = false; ///< Embedder::embed_mirrored(), where the recogniser gains by it
     EngineOptions engine;
     DetectOptions detect;
 };
@@ -38,6 +41,10 @@ std::vector<OptionSpec> image_options(ThresholdMeans threshold_means);
 Result<SessionOptions> read_session_options(const Arguments &arguments,
                                             ThresholdMeans threshold_means);
 
+/// For pictures that go into a gallery or are looked for in one: they are seen once, so more
+/// can be done for each than for a frame. Before follow_stamp(), which fills in a flip.
+SessionOptions for_gallery(SessionOptions options);
+
 /// A threshold of 0 to `high`, or empty where it is not given or is -1, "the model's own".
 Result<std::optional<double>> read_threshold(const Arguments &arguments, std::string_view name,
                                              double high);
@@ -49,6 +56,8 @@ struct Judgement {
     Metric metric = Metric::Cosine;
     double threshold = 0;
 };
+/// What is asked of distances: whether two faces are one person, or who of many.
+enum class Question : std::uint8_t { Same, Who };
 inline constexpr OptionSpec kMetricOption = {
     "metric", "METRIC", "auto, cosine or euclidean (auto: the model's own)"};
 inline constexpr OptionSpec kFlipOption = {
@@ -91,7 +100,7 @@ class FaceSession {
 
     /// --metric and --threshold of `arguments`. InvalidArgument where neither the option nor
     /// the model gives a threshold.
-    Result<Judgement> judgement(const Arguments &arguments) const;
+    Result<Judgement> judgement(const Arguments &arguments, Question question) const;
     Result<Metric> metric(const Arguments &arguments) const;
 
     const std::string &detector_name() const { return detector_name_; }
@@ -100,6 +109,9 @@ class FaceSession {
 
   private:
     FaceSession() = default;
+    Result<std::vector<Embedding>> embed_crops(std::span<const Image *const> crops) const;
+
+    bool mirrored_ = false; ///< embeddings are means with the mirror image's
     std::string detector_name_;
     DetectOptions detect_options_;
     std::shared_ptr<Detector> detector_;
@@ -108,7 +120,8 @@ class FaceSession {
 
 /// --metric and --threshold of `arguments`, or what `model` says of itself. InvalidArgument
 /// where neither gives a threshold.
-Result<Judgement> judge_by_model(const Arguments &arguments, const ModelDescriptor &model);
+Result<Judgement> judge_by_model(const Arguments &arguments, const ModelDescriptor &model,
+                                 Question question);
 
 /// Index of the face that `pick` says; `faces` must not be empty.
 std::size_t pick_face(const Photo &photo, Pick pick);

@@ -49,8 +49,8 @@ Result<int> add_negatives(const GalleryContext &context, const OpenGallery &gall
     auto snapshot = gallery.store->load();
     if (!snapshot)
         return std::move(snapshot).error();
-    auto session =
-        FaceSession::open(follow_stamp(*session_options, context.arguments(), snapshot->stamp));
+    auto session = FaceSession::open(
+        follow_stamp(for_gallery(*session_options), context.arguments(), snapshot->stamp));
     if (!session)
         return std::move(session).error();
     SPHERE_TRY(check_stamp(context.shown(), snapshot->stamp, *session));

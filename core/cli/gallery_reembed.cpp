@@ -78,7 +78,7 @@ Result<int> run_reembed(const GalleryContext &context) {
         return std::move(faces).error();
     if (!snapshot->stamp || faces->empty())
         return fail(Errc::NotFound, context.shown(), ": nobody is enrolled");
-    auto session = FaceSession::open(*options);
+    auto session = FaceSession::open(for_gallery(*options));
     if (!session)
         return std::move(session).error();
     auto embedded =

@@ -33,12 +33,12 @@ Result<Judgement> judge_by_stamp(const Arguments &arguments,
     // Both given: the descriptor is not needed.
     const auto metric = parse_metric(arguments.text("metric", "auto"));
     if (metric && arguments.has("threshold"))
-        return judge_by_model(arguments, ModelDescriptor{});
+        return judge_by_model(arguments, ModelDescriptor{}, Question::Who);
     const auto model = ModelStore::from_environment().find(stamp->model);
     if (!model)
         return fail(model.error().code, model.error().message,
                     "; or give --metric and --threshold");
-    return judge_by_model(arguments, *model);
+    return judge_by_model(arguments, *model, Question::Who);
 }
 
 Result<void> check_stamp(const std::string &gallery, const std::optional<EmbeddingStamp> &stamp,

@@ -14,6 +14,7 @@ namespace {
 struct Decoder {
     const char *name;
     DetectorFactory make;
+    bool own_landmarks; ///< of the network itself
 };
 
 /// Largest network input, px: a frame of 4096 px unscaled; beyond it memory is at risk.
@@ -24,15 +25,32 @@ constexpr int kMaxInputSidePx = 4096;
 constexpr std::ptrdiff_t kMaxCandidates = 4096;
 
 constexpr Decoder kDecoders[] = {
-    {"yunet", &make_yunet},
-    {"ultralight", &make_ultralight},
-    {"scrfd", &make_scrfd},
-    {"retinaface", &make_retinaface},
-    {"ssd", &make_ssd},
-    {"mtcnn", &make_mtcnn},
-    {"haar", &make_haar},
-    {"dlib-hog", &make_dlib_hog},
-    {"fake", &make_fake_detector},
+    {"yunet", &make_yunet, true},        {"ultralight", &make_ultralight, false},
+    {"scrfd", &make_scrfd, true},        {"retinaface", &make_retinaface, true},
+    {"ssd", &make_ssd, false},           {"mtcnn", &make_mtcnn, true},
+    {"haar", &make_haar, false},         {"dlib-hog", &make_dlib_hog, false},
+    {"fake", &make_fake_detector, true},
+};
+
+/// A detector with landmarks of its own, and a landmark model in their place.
+class RelocatingDetector final : public Detector {
+  public:
+    RelocatingDetector(std::shared_ptr<Detector> detector,
+                       std::shared_ptr<LandmarkFinder> landmarks)
+        : detector_(std::move(detector)), landmarks_(std::move(landmarks)) {}
+
+    Result<std::vector<Face>> detect(const ImageView &frame, const DetectOptions &options,
+                                     DetectTiming *timing) override {
+        auto faces = detector_->detect(frame, options, timing);
+        if (faces)
+            for (Face &face : *faces)
+                SPHERE_TRY(landmarks_->find(frame, face, timing));
+        return faces;
+    }
+
+  private:
+    std::shared_ptr<Detector> detector_;
+    std::shared_ptr<LandmarkFinder> landmarks_;
 };
 
 } // namespace
@@ -68,9 +86,15 @@ Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store,
         landmark_options);
     if (!landmarks)
         return std::move(landmarks).error();
-    for (const Decoder &decoder : kDecoders)
-        if (resolved->descriptor.decoder == decoder.name)
-            return decoder.make(*resolved, options, *landmarks);
+    for (const Decoder &decoder : kDecoders) {
+        if (resolved->descriptor.decoder != decoder.name)
+            continue;
+        auto detector = decoder.make(*resolved, options, *landmarks);
+        if (!detector || !decoder.own_landmarks || !*landmarks)
+            return detector;
+        return std::shared_ptr<Detector>(
+            std::make_shared<RelocatingDetector>(std::move(*detector), std::move(*landmarks)));
+    }
     return fail(Errc::Unsupported, resolved->descriptor.path, ": there is no detector '",
                 resolved->descriptor.decoder, "' in this build.");
 }

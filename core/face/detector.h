@@ -39,7 +39,9 @@ class Detector {
 };
 
 /// Loads a detector. `model` is a name, a path or "auto"; `landmark_model` likewise, "" = the
-/// descriptor's own, "none" = boxes only. Errors: as ModelStore::resolve and acquire_engine.
+/// descriptor's own, "none" = boxes only from a detector that gives no landmarks. One that is
+/// named takes the place of a detector's own landmarks. Errors: as ModelStore::resolve and
+/// acquire_engine.
 Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store,
                                                 const std::string &model,
                                                 const std::string &landmark_model,

@@ -9,11 +9,12 @@
 
 namespace sphere {
 
-/// Landmarks of a face whose detector gives none. Thread-safe.
+/// Landmarks of a face by a model of their own. Thread-safe.
 class LandmarkFinder {
   public:
     virtual ~LandmarkFinder() = default;
-    /// Sets landmarks and dense_landmarks of `face` from its box.
+    /// Sets landmarks and dense_landmarks of `face` from its box; leaves them as they are
+    /// where the model finds none.
     virtual Result<void> find(const ImageView &frame, Face &face, DetectTiming *timing) = 0;
 };
 

@@ -15,17 +15,6 @@ void mirror_rows(const float *from, float *to, std::size_t rows, std::size_t wid
         std::reverse_copy(from + y * width, from + (y + 1) * width, to + y * width);
 }
 
-std::vector<float> combine(FlipMode flip, const float *crop, const float *mirror,
-                           std::size_t dims) {
-    std::vector<float> values(crop, crop + dims);
-    if (flip == FlipMode::Concat)
-        values.insert(values.end(), mirror, mirror + dims);
-    else if (flip == FlipMode::Sum)
-        for (std::size_t i = 0; i < dims; ++i)
-            values[i] += mirror[i];
-    return values;
-}
-
 bool all_finite(const std::vector<float> &values) {
     return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
@@ -68,13 +57,39 @@ Result<std::shared_ptr<Embedder>> Embedder::make(const ModelStore &store,
     return embedder;
 }
 
+std::vector<float> Embedder::combine(Mirror use, const float *crop, const float *mirror,
+                                     std::size_t dims) {
+    std::vector<float> values(crop, crop + dims);
+    if (use == Mirror::Concat)
+        values.insert(values.end(), mirror, mirror + dims);
+    else if (use == Mirror::Sum || use == Mirror::Mean)
+        for (std::size_t i = 0; i < dims; ++i)
+            values[i] = (values[i] + mirror[i]) * (use == Mirror::Mean ? 0.5F : 1.0F);
+    return values;
+}
+
+Embedder::Mirror Embedder::mirror_of_flip() const {
+    if (flip_ == FlipMode::Concat)
+        return Mirror::Concat;
+    return flip_ == FlipMode::Sum ? Mirror::Sum : Mirror::Unused;
+}
+
 Result<std::vector<Embedding>> Embedder::embed(std::span<const Image *const> crops,
                                                int batch_size, EmbedTiming *timing) {
+    return run(crops, mirror_of_flip(), batch_size, timing);
+}
+
+Result<std::vector<Embedding>> Embedder::embed_mirrored(std::span<const Image *const> crops) {
+    return run(crops, flip_ == FlipMode::None ? Mirror::Mean : mirror_of_flip(), 0, nullptr);
+}
+
+Result<std::vector<Embedding>> Embedder::run(std::span<const Image *const> crops, Mirror use,
+                                             int batch_size, EmbedTiming *timing) {
     for (const Image *crop : crops)
         if (crop->width != template_.width || crop->height != template_.height)
             return fail(Errc::InvalidArgument, "A crop of ", crop->width, "x", crop->height,
                         " does not fit template ", template_.name, ".");
-    const std::size_t views = flip_ == FlipMode::None ? 1 : 2; // pictures a crop
+    const std::size_t views = use == Mirror::Unused ? 1 : 2; // pictures a crop
     // A file may bake batch 1; there are engines that do not mind.
     const bool singly = model_.descriptor.batch == 1 && engine_->preferred_batch() == 1;
     const int most = singly           ? 1
@@ -132,7 +147,7 @@ Result<std::vector<Embedding>> Embedder::embed(std::span<const Image *const> cro
         const float *crop = raw.data() + i * views * dims;
         embeddings[i].stamp = stamp_;
         embeddings[i].monochrome = is_monochrome(*crops[i]);
-        embeddings[i].values = combine(flip_, crop, crop + (views - 1) * dims, dims);
+        embeddings[i].values = combine(use, crop, crop + (views - 1) * dims, dims);
         if (!all_finite(embeddings[i].values))
             embeddings[i].values.clear();
     }

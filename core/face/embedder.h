@@ -41,7 +41,20 @@ class Embedder {
     Result<std::vector<Embedding>> embed(std::span<const Image *const> crops,
                                          int batch_size = 0, EmbedTiming *timing = nullptr);
 
+    /// As embed(), for pictures that are looked at once: where `flip` is none, the mean of each
+    /// crop's embedding and of its mirror image's. That is an embedding of the same stamp with
+    /// less of the picture's pose and light in it. With another flip the same as embed().
+    Result<std::vector<Embedding>> embed_mirrored(std::span<const Image *const> crops);
+
   private:
+    /// What becomes of a crop's own numbers and its mirror image's.
+    enum class Mirror : std::uint8_t { Unused, Concat, Sum, Mean };
+    static std::vector<float> combine(Mirror use, const float *crop, const float *mirror,
+                                      std::size_t dims);
+    Mirror mirror_of_flip() const;
+    Result<std::vector<Embedding>> run(std::span<const Image *const> crops, Mirror use,
+                                       int batch_size, EmbedTiming *timing);
+
     Embedder() = default;
     ResolvedModel model_;
     AlignTemplate template_;

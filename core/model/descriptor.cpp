@@ -304,6 +304,8 @@ void read_embed(ObjectReader &in, ModelDescriptor &model) {
     else
         in.wrong("flip", "must be none, concat or sum");
     in.string("preprocessing", model.preprocessing);
+    in.string("landmark_model", model.landmark_model);
+    in.boolean("mirror_photographs", model.mirror_photographs);
     in.string("metric", model.default_metric);
     in.object("metrics", [&model](ObjectReader &metrics) {
         for (const std::string &name : metrics.keys())
@@ -311,6 +313,11 @@ void read_embed(ObjectReader &in, ModelDescriptor &model) {
                 metric.require({"threshold", "source"});
                 metric.number("threshold", model.metrics[name].threshold, 0, 1e6);
                 metric.string("source", model.metrics[name].source);
+                double identify = -1;
+                metric.number("identify_threshold", identify, 0, 1e6);
+                if (identify >= 0)
+                    model.metrics[name].identify_threshold = identify;
+                metric.string("identify_source", model.metrics[name].identify_source);
             });
     });
 }

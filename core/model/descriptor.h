@@ -57,6 +57,12 @@ struct ModelInput {
 struct MetricThreshold {
     double threshold = 0; ///< accept when distance <= threshold
     std::string source;   ///< where the number comes from; never empty
+    /// For one face against a gallery, where each person enrolled is a chance to be mistaken;
+    /// empty = as `threshold`.
+    std::optional<double> identify_threshold;
+    std::string identify_source; ///< empty without identify_threshold
+
+    double identifying() const { return identify_threshold.value_or(threshold); }
 };
 
 /// Immutable once loaded.
@@ -79,8 +85,11 @@ struct ModelDescriptor {
     // detect
     double score_threshold = 0.5;
     double nms_threshold = 0.4;
-    std::string
-        landmark_model; ///< model for a detector without landmarks; empty = none needed or none
+    /// detect: model for a detector without landmarks; empty = none needed or none. embed: the
+    /// model whose landmarks this recogniser knows best; empty = any detector's.
+    std::string landmark_model;
+    /// embed: a photograph for a gallery gives the mean with its mirror image's embedding.
+    bool mirror_photographs = false;
     double box_scale =
         1.0; ///< landmark: the box is grown to a square of this times its longer side
 

@@ -248,12 +248,14 @@ Result<void> check_embed(const ModelDescriptor &model) {
     for (const auto &[metric, value] : model.metrics) {
         if (!has_word("cosine euclidean", metric))
             return fail(Errc::Corrupt, "metrics: \"", metric, "\" is not cosine or euclidean");
-        if (metric == "cosine" && value.threshold > 2)
-            return fail(Errc::Corrupt,
-                        "metrics.cosine.threshold: a cosine distance is at most 2");
+        if (metric == "cosine" && (value.threshold > 2 || value.identifying() > 2))
+            return fail(Errc::Corrupt, "metrics.cosine: a cosine distance is at most 2");
         if (value.source.empty())
             return fail(Errc::Corrupt, "metrics.", metric,
                         ".source: must say where the threshold comes from");
+        if (value.identify_threshold.has_value() == value.identify_source.empty())
+            return fail(Errc::Corrupt, "metrics.", metric,
+                        ": identify_threshold and identify_source go together");
     }
     return {};
 }
@@ -283,8 +285,9 @@ Result<void> check_decoder(const ModelDescriptor &model) {
     if (model.input_size_is_free && (model.task != ModelTask::Detect || !rule->sized))
         return fail(Errc::Corrupt,
                     "input_size_is_free: only for a detector with an input size");
-    if (!model.landmark_model.empty() && model.task != ModelTask::Detect)
-        return fail(Errc::Corrupt, "landmark_model: only a detector has one");
+    if (!model.landmark_model.empty() && model.task != ModelTask::Detect &&
+        model.task != ModelTask::Embed)
+        return fail(Errc::Corrupt, "landmark_model: only a detector or a recogniser has one");
     return {};
 }
 

@@ -32,7 +32,7 @@ Result<MatchOptions> resolve_options(const MatchSettings &settings,
                 return fail(Errc::InvalidArgument, "Model ", stamp->model,
                             " has no threshold for ", "metric ", metric,
                             ": set threshold on spherematch.");
-            options.threshold = static_cast<float>(found->second.threshold);
+            options.threshold = static_cast<float>(found->second.identifying());
         }
     }
     if (settings.threshold >= 0)

@@ -350,8 +350,8 @@ static void gst_sphere_detect_install_properties(GObjectClass *klass) {
         klass, PROP_LANDMARK_MODEL,
         g_param_spec_string(
             "landmark-model", "Landmark model",
-            "Landmarks for a detector without its own (empty = the descriptor's, "
-            "none = boxes only)",
+            "Landmarks by this model, also in place of a detector's own (empty = the "
+            "descriptor's; none = boxes only from a detector without)",
             "", ready));
     g_object_class_install_property(
         klass, PROP_THRESHOLD,

@@ -3,8 +3,10 @@
 """Open-set identification over many random splits of a folder with a sub-folder a person, from embeddings that
 `spherectl represent` wrote. One split tells shares of 150 probes to about two points; many tell their mean and spread.
 
-  cd FOLDER; find . -name '*.jpg' | sort | xargs spherectl represent --npy faces.npy >/dev/null
-  open_set_splits.py faces.npy [--people 150] [--pictures 1] [--strangers 300] [--threshold 0.6013] [--margin 0.05]
+Landmarks and mirror images as `spherectl enrol` and `find` take them:
+
+  cd FOLDER; find . -name "*.jpg" | sort | xargs spherectl represent --landmark-model fr_landmark --flip sum --npy F.npy
+  open_set_splits.py F.npy [--people 150] [--pictures 1] [--strangers 300] [--threshold 0.58] [--margin 0.05]
       [--splits 60]
 
 Enrolled are random pictures of random people, probes another picture of each, strangers a picture each of random
@@ -62,7 +64,7 @@ def measure(rows, people, options, random):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faces")
-    for name, value in (("people", 150), ("pictures", 1), ("strangers", 300), ("splits", 60), ("threshold", 0.6013),
+    for name, value in (("people", 150), ("pictures", 1), ("strangers", 300), ("splits", 60), ("threshold", 0.58),
                         ("margin", 0.05), ("centre", 125.0)):
         parser.add_argument("--" + name, type=type(value), default=value)
     options = parser.parse_args()

@@ -30,7 +30,7 @@ class OpenSet(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        need("lfw-dev", models=("fr_feature", "yunet-640"))
+        need("lfw-dev", models=("fr_feature", "fr_landmark", "yunet-640"))
 
     def measure(self, enrolled, probes, strangers):
         """{"default" and "suggested": (strangers named, probes identified, probes named wrongly)}, shares"""
@@ -79,9 +79,9 @@ class OpenSet(unittest.TestCase):
             results.append(self.measure(enrolled, probes, strangers)["default"])
         named, right, wrong = (sum(values) / 2 for values in zip(*results))
         print(f"mean of both: strangers named {named:.2%}, identified {right:.2%}")
-        self.assertLessEqual(named, 0.015)
-        self.assertGreaterEqual(right, 0.93)
-        self.assertEqual(wrong, 0)
+        self.assertLessEqual(named, 0.01)
+        self.assertGreaterEqual(right, 0.94)
+        self.assertLessEqual(wrong, 0.005)
 
     def test_three_pictures_a_person(self):
         """Nearest of three is nearer to strangers too: the gallery's own check says which threshold that takes."""
@@ -91,7 +91,7 @@ class OpenSet(unittest.TestCase):
         strangers = [pictures[0] for name, pictures in people_with(1).items() if name not in enrolled][:STRANGERS]
         named, right, wrong = self.measure(enrolled, probes, strangers)["suggested"]
         self.assertLessEqual(named, 0.01)
-        self.assertGreaterEqual(right, 0.96)
+        self.assertGreaterEqual(right, 0.95)
         self.assertEqual(wrong, 0)
 
 

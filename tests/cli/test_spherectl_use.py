@@ -404,7 +404,7 @@ class Use(unittest.TestCase):
         with open(self.path("descriptors/by-hand.json"), "w", encoding="utf-8") as file:
             json.dump(model, file)
         code, document = run_json("models", "fetch", "by-hand", "fr_feature", env=environment)
-        self.assertEqual((code, document["fetched"]), (2, ["fr_feature"]))
+        self.assertEqual((code, document["fetched"]), (2, ["fr_feature", "fr_landmark"]))
         self.assertIn("https://example.org/weights", document["failed"][0]["error"])
         self.assertEqual(run("models", "fetch", "nonesuch", env=environment).returncode, 2)
 

@@ -367,6 +367,33 @@ TEST_P(DetectorConformance, WithoutALandmarkModelThereAreBoxes) {
     }
 }
 
+TEST_P(DetectorConformance, ANamedLandmarkModelTakesThePlaceOfOwnLandmarks) {
+    const Image image = one_man();
+    SKIP_WITHOUT(image);
+    const ModelStore store = ModelStore::from_environment();
+    const auto landmarks = store.find("fr_landmark");
+    if (!landmarks || !store.installed(*landmarks))
+        GTEST_SKIP() << "fr_landmark is not installed";
+    auto named = make_detector(store, GetParam().model, "fr_landmark", {});
+    ASSERT_TRUE(named.ok()) << named.error().message;
+    const std::vector<Face> own = detect(image.view());
+    const auto faces = (*named)->detect(image.view(), {});
+    ASSERT_TRUE(faces.ok());
+    ASSERT_EQ(faces->size(), own.size());
+    ASSERT_EQ(own.size(), 1u);
+    const Face &face = (*faces)[0];
+    EXPECT_EQ(face.box, own[0].box);
+    EXPECT_EQ(face.score, own[0].score);
+    ASSERT_EQ(face.dense_landmarks.size(), 68u);
+    EXPECT_EQ(face.landmarks, landmarks_from_68(face.dense_landmarks));
+    if (!own[0].landmarks || descriptor_.framework == "fake") // whose faces are where it likes
+        return;
+    for (std::size_t i = 0; i < face.landmarks->size(); ++i) {
+        EXPECT_NEAR((*face.landmarks)[i].x, (*own[0].landmarks)[i].x, 0.15 * face.box.w);
+        EXPECT_NEAR((*face.landmarks)[i].y, (*own[0].landmarks)[i].y, 0.15 * face.box.w);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Backends, DetectorConformance,
     ::testing::Values(

@@ -53,8 +53,10 @@ json recogniser() {
                                {"url": "https://example.org/mine.onnx"}]}],
         "input": {"width": 96, "height": 112, "order": "RGB", "mean": [1, 2, 3], "scale": 0.5, "name": "in"},
         "outputs": ["out"], "batch": 1, "template": "sphereface-112x96", "dims": 512, "flip": "concat",
-        "metric": "euclidean",
-        "metrics": {"cosine": {"threshold": 0.4, "source": "measured"},
+        "metric": "euclidean", "landmark_model": "points",
+        "mirror_photographs": true,
+        "metrics": {"cosine": {"threshold": 0.4, "source": "measured",
+                               "identify_threshold": 0.35, "identify_source": "counted"},
                     "euclidean": {"threshold": 17.5, "source": "measured"}}})");
 }
 
@@ -118,6 +120,11 @@ TEST(Descriptor, ReadsEveryFieldOfARecogniser) {
     EXPECT_EQ(model->default_metric, "euclidean");
     EXPECT_EQ(model->metrics.at("euclidean").threshold, 17.5);
     EXPECT_EQ(model->metrics.at("cosine").source, "measured");
+    EXPECT_EQ(model->metrics.at("cosine").identifying(), 0.35);
+    EXPECT_EQ(model->metrics.at("cosine").identify_source, "counted");
+    EXPECT_EQ(model->metrics.at("euclidean").identifying(), 17.5);
+    EXPECT_TRUE(model->mirror_photographs);
+    EXPECT_EQ(model->landmark_model, "points");
     EXPECT_EQ(model->path, "x.json");
 }
 
@@ -344,6 +351,18 @@ TEST(Descriptor, RefusesWhatIsWrongAndNamesIt) {
          "a cosine distance is at most 2"},
         {"negative threshold", r("/metrics/cosine/threshold", -0.1),
          "metrics.cosine.threshold: must be from 0"},
+        {"identifying beyond 2",
+         r("/metrics/cosine", json::parse(R"({"threshold": 1, "source": "x",
+            "identify_threshold": 2.5, "identify_source": "y"})")),
+         "metrics.cosine: a cosine distance is at most 2"},
+        {"identifying without source",
+         r("/metrics/cosine",
+           json::parse(R"({"threshold": 1, "source": "x", "identify_threshold": 0.5})")),
+         "metrics.cosine: identify_threshold and identify_source go together"},
+        {"source without identifying",
+         r("/metrics/cosine",
+           json::parse(R"({"threshold": 1, "source": "x", "identify_source": "y"})")),
+         "metrics.cosine: identify_threshold and identify_source go together"},
         {"threshold without source", r("/metrics/cosine/source", ""),
          "must say where the threshold comes from"},
         {"no source key", r("/metrics/cosine", json::parse(R"({"threshold": 1})")),

@@ -67,6 +67,31 @@ class EmbedderTest : public ::testing::Test {
     testing_support::TemporaryDirectory directory_;
 };
 
+TEST_F(EmbedderTest, APhotographIsTheMeanWithItsMirrorImage) {
+    write("a");
+    const auto plain = make("a");
+    const auto sum = make("a", FlipMode::Sum);
+    ASSERT_TRUE(plain && sum);
+    std::vector<Image> crops;
+    for (int seed = 0; seed < 5; ++seed)
+        crops.push_back(crop_of(seed));
+    std::vector<const Image *> list;
+    for (const Image &crop : crops)
+        list.push_back(&crop);
+    const auto means = plain->embed_mirrored(list), sums = sum->embed_mirrored(list);
+    ASSERT_TRUE(means.ok() && sums.ok());
+    for (std::size_t n = 0; n < crops.size(); ++n) {
+        EXPECT_EQ((*means)[n].stamp->flip, "none"); // it is compared with a frame's
+        const std::vector<float> left = one(*plain, crops[n]);
+        const std::vector<float> right = one(*plain, mirrored(crops[n]));
+        ASSERT_EQ((*means)[n].values.size(), kDims);
+        for (std::size_t i = 0; i < kDims; ++i) {
+            EXPECT_NEAR((*means)[n].values[i], (left[i] + right[i]) / 2, 1e-5) << n << ' ' << i;
+            EXPECT_NEAR((*sums)[n].values[i], left[i] + right[i], 2e-5) << n << ' ' << i;
+        }
+    }
+}
+
 TEST_F(EmbedderTest, StampSaysWhatMustBeEqual) {
     write("a");
     const auto plain = make("a");
