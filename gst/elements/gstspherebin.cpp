@@ -12,6 +12,7 @@
  * gallery=people.db ! sphereoverlay ! videoconvert ! autovideosink
  * ]|
  */
+#include "core/model/store.h"
 #include "gst/base/frame.h"
 #include "gst/base/guard.h"
 #include "gst/elements/elements.h"
@@ -48,6 +49,7 @@ guint signal_match = 0;
 
 typedef struct {
     GstBin parent;
+    gboolean chose_landmarks; /* detect's landmark-model is ours, not the application's */
 } GstSphereBin;
 typedef struct {
     GstBinClass parent_class;
@@ -182,6 +184,62 @@ static GstElement *make_child(GstSphereBin *self, const sphere::gst::ProxiedChil
     return element;
 }
 
+// The landmark model that `model` recognises best by; empty where it names none that is
+// installed. What else is wrong with `model` is for sphereembed to say.
+static std::string landmarks_for(const std::string &model) {
+    const auto store = sphere::ModelStore::from_environment();
+    const auto recogniser = store.resolve(model, sphere::ModelTask::Embed);
+    if (!recogniser || recogniser->descriptor.landmark_model.empty())
+        return {};
+    const auto landmarks = store.find(recogniser->descriptor.landmark_model);
+    return landmarks && store.installed(*landmarks) ? landmarks->name : std::string();
+}
+
+static std::string string_of(GstElement *element, const char *property) {
+    gchar *text = nullptr;
+    g_object_get(element, property, &text, nullptr);
+    std::string value = text != nullptr ? text : "";
+    g_free(text);
+    return value;
+}
+
+// Photographs for a gallery are aligned by these landmarks too.
+static void choose_landmarks(GstSphereBin *self) {
+    GstElement *detect = gst_bin_get_by_name(GST_BIN(self), "detect");
+    GstElement *embed = gst_bin_get_by_name(GST_BIN(self), "embed");
+    if (detect != nullptr && embed != nullptr && string_of(detect, "landmark-model").empty()) {
+        const std::string chosen = landmarks_for(string_of(embed, "model"));
+        if (!chosen.empty()) {
+            g_object_set(detect, "landmark-model", chosen.c_str(), nullptr);
+            self->chose_landmarks = TRUE;
+        }
+    }
+    gst_clear_object(&detect);
+    gst_clear_object(&embed);
+}
+
+// Another model may be set before the next start.
+static void forget_landmarks(GstSphereBin *self) {
+    GstElement *detect = gst_bin_get_by_name(GST_BIN(self), "detect");
+    if (detect != nullptr && self->chose_landmarks)
+        g_object_set(detect, "landmark-model", "", nullptr);
+    self->chose_landmarks = FALSE;
+    gst_clear_object(&detect);
+}
+
+static GstStateChangeReturn gst_sphere_bin_change_state(GstElement *element,
+                                                        GstStateChange transition) {
+    auto *self = reinterpret_cast<GstSphereBin *>(element);
+    if (transition == GST_STATE_CHANGE_NULL_TO_READY)
+        sphere::gst::guarded_void(element, [&] { choose_landmarks(self); });
+    const auto result =
+        GST_ELEMENT_CLASS(gst_sphere_bin_parent_class)->change_state(element, transition);
+    if (transition == GST_STATE_CHANGE_READY_TO_NULL ||
+        (transition == GST_STATE_CHANGE_NULL_TO_READY && result == GST_STATE_CHANGE_FAILURE))
+        sphere::gst::guarded_void(element, [&] { forget_landmarks(self); });
+    return result;
+}
+
 static void gst_sphere_bin_init(GstSphereBin *self) {
     GstElement *first = nullptr, *last = nullptr;
     for (const auto &child : kChildren) {
@@ -202,6 +260,7 @@ static void gst_sphere_bin_class_init(GstSphereBinClass *klass) {
     auto *element_class = GST_ELEMENT_CLASS(klass);
     object_class->set_property = gst_sphere_bin_set_property;
     object_class->get_property = gst_sphere_bin_get_property;
+    element_class->change_state = gst_sphere_bin_change_state;
     sphere::gst::guarded_void(nullptr, [&] {
         proxied_properties() = sphere::gst::install_proxied_properties(object_class, PROP_FIRST,
                                                                        kChildren, kDefaults);

@@ -307,6 +307,17 @@ class BinTest(unittest.TestCase):
         for name in ("threshold", "model", "stats"):
             self.assertIsNone(element.find_property(name), name)
 
+    def test_landmarks_are_those_that_the_recogniser_knows(self):
+        support.need_models("fr_feature", "fr_landmark")
+        for model, given, used in (("fr_feature", "", "fr_landmark"), ("fr_feature", "none", "none"), ("fake-embed", "", "")):
+            with self.subTest(model=model, given=given):
+                element = Gst.parse_launch(f"spherebin detect-model=fake-detect embed-model={model} gallery={self.gallery}")
+                element.set_property("landmark-model", given)
+                self.assertEqual(element.set_state(Gst.State.READY), Gst.StateChangeReturn.SUCCESS)
+                self.assertEqual(element.get_property("landmark-model"), used)
+                element.set_state(Gst.State.NULL)
+                self.assertEqual(element.get_property("landmark-model"), given)
+
     def test_starts_again_after_ready(self):
         pipeline = Gst.parse_launch(f"videotestsrc num-buffers=30 ! video/x-raw,width=320,height=240 ! {self.bin} "
                                     "! fakesink")
