@@ -370,6 +370,8 @@ TEST_P(DetectorConformance, WithoutALandmarkModelThereAreBoxes) {
 TEST_P(DetectorConformance, ANamedLandmarkModelTakesThePlaceOfOwnLandmarks) {
     const Image image = one_man();
     SKIP_WITHOUT(image);
+    if (testing_support::fake_engine_only())
+        GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
     const ModelStore store = ModelStore::from_environment();
     const auto landmarks = store.find("fr_landmark");
     if (!landmarks || !store.installed(*landmarks))
