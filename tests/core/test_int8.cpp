@@ -132,10 +132,11 @@ TEST_P(Int8Layer, SumsAreExact) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Int8Layer,
-                         testing::Values(Layer{64, 64, 1, true}, Layer{64, 64, 1, false},
-                                         Layer{24, 40, 3, true}, Layer{24, 40, 3, false},
-                                         Layer{19, 7, 3, true}, Layer{19, 7, 1, false},
-                                         Layer{300, 24, 0, true}, Layer{300, 24, 0, false}));
+                         testing::Values(Layer{64, 64, 1, true}, Layer{72, 64, 1, true},
+                                         Layer{72, 64, 1, false}, Layer{24, 40, 3, true},
+                                         Layer{24, 40, 3, false}, Layer{19, 7, 3, true},
+                                         Layer{19, 7, 1, false}, Layer{300, 24, 0, true},
+                                         Layer{300, 24, 0, false}));
 
 TEST(Int8Weights, LargestCodesFitTheirBits) {
     const Constant weights{{2, 3}, {1, -0.5F, 0.25F, -4, 2, 0}, {}, false};

@@ -15,14 +15,32 @@ struct Stage {
     std::int64_t first = 0, last = 0; ///< rows before pooling
     float *ring = nullptr;            ///< three rows of the 1x1 convolution, borders with them
     float *made = nullptr;            ///< one row for the next stage, or two to pool and one
+    std::uint8_t *codes = nullptr;    ///< a row of its input, where it is taken in int8
+};
+
+/// A row of values, of their codes, or both.
+struct Row {
+    const float *floats = nullptr;
+    const std::uint8_t *codes = nullptr;
 };
 
 std::int64_t ring_row(const ConvPair &pair) {
     return (pair.pixels + 2) * pair.channels;
 }
 
+std::int64_t made_floats(const ConvPair &pair) {
+    return (pair.pooled ? 3 : 1) * pair.pixels * pair.channels;
+}
+
+// Room for the codes of its input, where it takes those.
+std::int64_t code_floats(const ConvPair &pair) {
+    constexpr std::int64_t kFloat = sizeof(float);
+    const std::int64_t codes = pair.dot ? pair.pixels * pair.inputs / kFloat : 0;
+    return (codes + kPairBlock - 1) / kPairBlock * kPairBlock;
+}
+
 std::int64_t stage_floats(const ConvPair &pair) {
-    return 3 * ring_row(pair) + (pair.pooled ? 3 : 1) * pair.pixels * pair.channels;
+    return 3 * ring_row(pair) + made_floats(pair) + code_floats(pair);
 }
 
 // One that the stem reads beyond its planes.
@@ -49,6 +67,8 @@ class Band {
             const ConvPair &pair = chain.pairs[i];
             stages_[i].ring = scratch;
             stages_[i].made = scratch + 3 * ring_row(pair);
+            stages_[i].codes =
+                reinterpret_cast<std::uint8_t *>(stages_[i].made + made_floats(pair));
             scratch += stage_floats(pair);
             for (int r = 0; r < 3; ++r) { // both ends stay zero
                 float *const row = stages_[i].ring + r * ring_row(pair);
@@ -87,7 +107,19 @@ class Band {
         return stages_[i].ring + (y + 3) % 3 * ring_row(chain_.pairs[i]);
     }
 
-    const float *input(std::int64_t y) const {
+    Row input(std::int64_t y) const {
+        const ConvPair &pair = chain_.pairs[0];
+        if (chain_.x_codes != nullptr)
+            return {nullptr,
+                    chain_.x_codes + (picture_ * pair.rows + y) * pair.pixels * pair.inputs};
+        const float *const row = input_floats(y);
+        if (!pair.dot)
+            return {row, nullptr};
+        finish({pair.pixels, pair.inputs, nullptr}, row, nullptr, stages_[0].codes, pair.codes);
+        return {nullptr, stages_[0].codes};
+    }
+
+    const float *input_floats(std::int64_t y) const {
         const ConvStem &stem = chain_.stem;
         const std::int64_t row = input_.pixels * input_.channels;
         const std::int64_t at = picture_ * chain_.pairs[0].rows + y;
@@ -111,9 +143,13 @@ class Band {
     }
 
     /// Row y of the input of stage i.
-    void take(std::size_t i, const float *x, std::int64_t y) {
+    void take(std::size_t i, const Row &x, std::int64_t y) {
         const ConvPair &pair = chain_.pairs[i];
-        kernel_.point(pair, x, place(i, y) + pair.channels);
+        float *const to = place(i, y) + pair.channels;
+        if (pair.dot)
+            run_dot_row(chain_.dot, *pair.dot, x.codes, to);
+        else
+            kernel_.point(pair, x.floats, to);
         if (y > stages_[i].first)
             make(i, y);
     }
@@ -126,24 +162,61 @@ class Band {
         const std::int64_t result = pair.pixels_out() * pair.channels;
         const float *const rows[3] = {place(i, y - 2), place(i, y - 1), place(i, y)};
         std::int64_t done = y - 1;
-        const auto goal = [&](float *between) {
-            return ends ? chain_.out + (picture_ * pair.rows_out() + done) * result : between;
-        };
         float *const made = stages_[i].made;
-        float *to = nullptr;
+        float *to = pair.pooled ? made + 2 * row : made;
+        const auto goal = [&] { // the result's own place, where it has one
+            return ends && chain_.out != nullptr
+                       ? chain_.out + (picture_ * pair.rows_out() + done) * result
+                       : to;
+        };
         if (pair.pooled) {
             kernel_.depth(pair, rows, made + done % 2 * row);
             if (done % 2 == 0)
                 return;
             done /= 2;
-            to = goal(made + 2 * row);
+            to = goal();
             kernel_.pool(pair, made, made + row, to);
         } else {
-            to = goal(made);
+            to = goal();
             kernel_.depth(pair, rows, to);
         }
-        if (!ends)
-            take(i + 1, to, done);
+        hand_on(i, to, done);
+    }
+
+    /// Row y of what stage i makes, but for a PReLU, to the next stage or to the result.
+    void hand_on(std::size_t i, float *to, std::int64_t y) {
+        const ConvPair &pair = chain_.pairs[i];
+        const Shape shape{pair.pixels_out(), pair.channels,
+                          pair.depth_slopes.empty() ? nullptr : pair.depth_slopes.data()};
+        if (i + 1 < stages_.size()) {
+            const ConvPair &next = chain_.pairs[i + 1];
+            std::uint8_t *const codes = next.dot ? stages_[i + 1].codes : nullptr;
+            finish(shape, to, next.dot ? nullptr : to, codes, next.codes);
+            return take(i + 1, {to, codes}, y);
+        }
+        std::uint8_t *codes = chain_.codes;
+        if (codes != nullptr)
+            codes += (picture_ * pair.rows_out() + y) * shape.pixels * shape.channels;
+        finish(shape, to, chain_.out == nullptr ? nullptr : to, codes, chain_.encoding);
+    }
+
+    struct Shape { ///< of a row, and what it still lacks
+        std::int64_t pixels, channels;
+        const float *slopes;
+    };
+    /// PReLU, and the codes of what it gives.
+    static void finish(const Shape &shape, const float *x, float *out, std::uint8_t *codes,
+                       const Encoding &encoding) {
+        if (codes == nullptr && (out == nullptr || shape.slopes == nullptr))
+            return;
+        RowPass pass;
+        pass.pixels = shape.pixels;
+        pass.channels = shape.channels;
+        pass.inverse_scale = encoding.inverse_scale;
+        pass.zero = encoding.zero;
+        if (out == x && shape.slopes == nullptr)
+            out = nullptr; // it is there
+        best_row()(pass, x, shape.slopes, nullptr, out, codes);
     }
 
     const PairKernel &kernel_;

@@ -5,10 +5,19 @@
 // planes, where one after the other waits for memory.
 #pragma once
 
+#include "core/engine/onednn/dot.h"
+
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace sphere::onednn {
+
+/// code = round(value * inverse_scale) + zero, as RowPass has it.
+struct Encoding {
+    float inverse_scale = 1;
+    std::int32_t zero = 0;
+};
 
 /// out = relu(depthwise3x3(relu(x * point + bias)) + bias), each ReLU where it is asked for;
 /// stride 1, the depthwise one with a border of zeros. Tensors are dense and channels-last:
@@ -19,6 +28,10 @@ struct ConvPair {
     const float *depth_weights = nullptr; ///< [3][3][channels]
     const float *depth_bias = nullptr;    ///< [channels]; nullptr = none
     bool point_relu = false, depth_relu = false;
+    /// The 1x1 one in int8, with its ReLU or PReLU; what is above of it is not used then.
+    std::shared_ptr<const DotConv> dot;
+    Encoding codes;                  ///< of its input, for `dot`
+    std::vector<float> depth_slopes; ///< PReLU's behind the depthwise one; empty = none
     /// The largest of each 2x2 pixels: the result has [rows / 2][pixels / 2].
     bool pooled = false;
     std::int64_t rows = 0, pixels = 0; ///< both even if pooled
@@ -44,10 +57,14 @@ struct ConvStem {
 inline constexpr std::int64_t kPairBlock = 16; ///< channels
 inline constexpr std::int64_t kStemPlanes = 4;
 
-/// Each takes what the one before makes. `x` and `out` do not overlap.
+/// Each takes what the one before makes. What it reads and what it writes do not overlap.
 struct PairChain {
     const float *x = nullptr;
-    float *out = nullptr;
+    const std::uint8_t *x_codes = nullptr; ///< if not nullptr: instead of x
+    float *out = nullptr;                  ///< one of the two may be nullptr
+    std::uint8_t *codes = nullptr;
+    Encoding encoding;       ///< of `codes`
+    DotKernel dot = nullptr; ///< for pairs that have such a convolution
     std::int64_t pictures = 0;
     ConvStem stem;
     /// Instead of a stem: x has twice the rows and pixels that the first pair takes, the

@@ -12,21 +12,21 @@
 namespace sphere::onednn {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
 // Training with weight decay leaves weights whose products are denormal numbers, which cost
 // a CPU a hundred times more than others and add nothing.
 constexpr float kNegligible = 1e-20F;
 constexpr std::size_t kMaxArena = std::size_t{4} << 30;
-
-std::size_t aligned(std::size_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
 
 dnnl::memory::desc row_major(const Dims &dims, dnnl::memory::data_type type) {
     Dims strides(dims.size(), 1);
     for (std::size_t i = dims.size(); i-- > 1;)
         strides[i - 1] = strides[i] * dims[i];
     return {dims, type, strides};
+}
+
+// nullptr where there is no memory.
+void *handle(const dnnl::memory &memory) {
+    return memory.get(true) == nullptr ? nullptr : memory.get_data_handle();
 }
 
 } // namespace
@@ -68,6 +68,13 @@ dnnl::memory WeightStore::get_int8(int value, const Constant &constant, const Di
     stream.wait();
     entry.layouts.push_back(target);
     return target;
+}
+
+std::shared_ptr<const DotWeights> WeightStore::get_dot(int value, const Constant &constant) {
+    std::shared_ptr<const DotWeights> &kept = dot_[value];
+    if (!kept)
+        kept = std::make_shared<const DotWeights>(pack_dot_weights(constant));
+    return kept;
 }
 
 dnnl::memory WeightStore::get(int value, const Constant &constant, const Dims &dims,
@@ -124,7 +131,7 @@ bool Plan::lay_out() {
     arena_bytes_ = std::max(end + aligned(scratch), kAlignment);
     if (arena_bytes_ > kMaxArena)
         return false;
-    arena_.reset(static_cast<std::byte *>(std::aligned_alloc(kAlignment, arena_bytes_)));
+    arena_ = allocate_aligned(arena_bytes_);
     if (!arena_)
         return false;
     std::memset(arena_.get(), 0, arena_bytes_);
@@ -137,9 +144,6 @@ bool Plan::lay_out() {
 }
 
 void Plan::run_row_step(RowStep &step) {
-    const auto handle = [](const dnnl::memory &memory) {
-        return memory.get(true) == nullptr ? nullptr : memory.get_data_handle();
-    };
     step.pass.x = static_cast<const float *>(handle(step.x));
     step.pass.slopes = step.slopes.empty() ? nullptr : step.slopes.data();
     step.pass.addend = static_cast<const float *>(handle(step.addend));
@@ -148,9 +152,20 @@ void Plan::run_row_step(RowStep &step) {
     run_rows(step.pass);
 }
 
+void Plan::run_dot_step(DotStep &step) {
+    RowPass &to = step.conv.to;
+    step.conv.x = static_cast<const std::uint8_t *>(handle(step.x));
+    to.addend = static_cast<const float *>(handle(step.addend));
+    to.out = static_cast<float *>(handle(step.out));
+    to.codes = static_cast<std::uint8_t *>(handle(step.codes));
+    run_dot(step.kernel, step.conv, omp_get_max_threads == nullptr ? 1 : omp_get_max_threads());
+}
+
 void Plan::run_pair_step(PairStep &step) {
-    step.chain.x = static_cast<const float *>(step.x.get_data_handle());
-    step.chain.out = static_cast<float *>(step.out.get_data_handle());
+    step.chain.x = static_cast<const float *>(handle(step.x));
+    step.chain.x_codes = static_cast<const std::uint8_t *>(handle(step.x_codes));
+    step.chain.out = static_cast<float *>(handle(step.out));
+    step.chain.codes = static_cast<std::uint8_t *>(handle(step.out_codes));
     run_pairs(*step.kernel, step.chain,
               omp_get_max_threads == nullptr ? 1 : omp_get_max_threads(), step.scratch);
 }
@@ -163,6 +178,8 @@ void Plan::run(const float *input, std::span<float *const> outputs) {
             run_row_step(*step.rows);
         else if (step.pairs)
             run_pair_step(*step.pairs);
+        else if (step.dot)
+            run_dot_step(*step.dot);
         else
             // primitive::execute() makes the array anew at each call.
             dnnl::error::wrap_c_api(dnnl_primitive_execute(step.primitive.get(), stream_.get(),

@@ -4,12 +4,12 @@
 
 #include "core/engine/engine.h"
 #include "core/engine/onednn/compat.h"
+#include "core/engine/onednn/dot.h"
 #include "core/engine/onednn/int8.h"
 #include "core/engine/onednn/pairs.h"
 #include "core/engine/onednn/rows.h"
 #include "core/engine/onednn/shapes.h"
 
-#include <cstdlib>
 #include <memory>
 #include <span>
 #include <unordered_map>
@@ -29,13 +29,17 @@ class WeightStore {
     /// has not been asked for before: Winograd's cannot be turned back.
     dnnl::memory get(int value, const Constant &constant, const Dims &dims,
                      const dnnl::memory::desc &wanted);
-    bool holds(int value) const { return kept_.contains(value) || int8_.contains(value); }
+    bool holds(int value) const {
+        return kept_.contains(value) || int8_.contains(value) || dot_.contains(value);
+    }
 
     /// Scales and sums of `constant` in int8 with `outputs` channels.
     const Int8Weights &int8(int value, const Constant &constant, std::int64_t outputs);
     /// Its codes, as get().
     dnnl::memory get_int8(int value, const Constant &constant, const Dims &dims,
                           const dnnl::memory::desc &wanted);
+    /// For kernels of our own.
+    std::shared_ptr<const DotWeights> get_dot(int value, const Constant &constant);
 
   private:
     dnnl::engine engine_;
@@ -46,13 +50,8 @@ class WeightStore {
     };
     std::unordered_map<int, std::vector<dnnl::memory>> kept_;
     std::unordered_map<int, Int8Entry> int8_;
+    std::unordered_map<int, std::shared_ptr<const DotWeights>> dot_;
 };
-
-/// Memory aligned for vector instructions.
-struct AlignedFree {
-    void operator()(std::byte *p) const { std::free(p); }
-};
-using AlignedBytes = std::unique_ptr<std::byte[], AlignedFree>;
 
 /// What a plan computes in; accumulators are fp32 (int8: int32) throughout.
 struct PlanSettings {
@@ -88,10 +87,16 @@ class Plan {
     struct PairStep { ///< convolutions of our own; the weights' addresses stay
         const PairKernel *kernel = nullptr;
         PairChain chain;
-        dnnl::memory x, out;
+        dnnl::memory x, out; ///< fp32, where there is such
+        dnnl::memory x_codes, out_codes;
         std::vector<dnnl::memory> weights;
         std::vector<float> joined; ///< weights, where they are of several nodes
         std::vector<float> scratch;
+    };
+    struct DotStep { ///< a convolution in int8 of our own
+        DotKernel kernel = nullptr;
+        DotConv conv;
+        dnnl::memory x, addend, out, codes;
     };
     struct Step { ///< a primitive, or what there is of the others
         dnnl::primitive primitive;
@@ -99,6 +104,7 @@ class Plan {
         std::vector<dnnl_exec_arg_t> args; ///< these, as the library's C interface takes them
         std::unique_ptr<RowStep> rows;
         std::unique_ptr<PairStep> pairs;
+        std::unique_ptr<DotStep> dot;
     };
     struct Block { ///< of the arena
         std::size_t bytes = 0;
@@ -119,6 +125,7 @@ class Plan {
     void count(const char *operation, const char *precision, const char *kernel);
     static void run_row_step(RowStep &step);
     static void run_pair_step(PairStep &step);
+    static void run_dot_step(DotStep &step);
 
     dnnl::stream stream_;
     std::vector<Step> steps_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace sphere::onednn {
 
@@ -28,9 +29,13 @@ Result<void> PlanBuilder::build() {
                 last_use_[static_cast<std::size_t>(input)] = static_cast<int>(i);
     for (const int output : graph_.outputs)
         last_use_[static_cast<std::size_t>(output)] = std::numeric_limits<int>::max();
+    done_.resize(graph_.nodes.size());
+    std::iota(done_.begin(), done_.end(), 0);
     choose_layout();
+    const SoleTakers takers = sole_takers();
     plan_int8();
-    plan_chains();
+    plan_chains(takers);
+    plan_preluded(takers);
     Slot input;
     input.md = plain_md(dims(graph_.input));
     input.set = true;
@@ -59,6 +64,11 @@ void PlanBuilder::add_node(const Node &node, std::size_t index) {
     } else if (siblings_[index]) {
         if (siblings_[index]->front().point == index)
             add_siblings(*siblings_[index]);
+    } else if (preluded_[index])
+        add_dot(*preluded_[index], index);
+    else if (int8_[index] && int8_[index]->dot) {
+        if (done_[index] == now_)
+            add_dot(index, std::nullopt);
     } else if (int8_[index])
         add_int8(node, *int8_[index]);
     else if (op == "Conv")
@@ -96,6 +106,15 @@ compat::Md PlanBuilder::plain_md(const Dims &dims) {
     for (std::size_t i = dims.size(); i-- > 1;)
         strides[i - 1] = strides[i] * dims[i];
     return {dims, Type::f32, strides};
+}
+
+// The work of `node` is done at `later`: what it takes is wanted until then.
+void PlanBuilder::done_at(std::size_t node, std::size_t later) {
+    const int last = static_cast<int>(later);
+    done_[node] = last;
+    for (const int input : graph_.nodes[node].inputs)
+        if (input >= 0)
+            last_use_[static_cast<std::size_t>(input)] = std::max(last_use(input), last);
 }
 
 int PlanBuilder::new_block(const Md &md) {
@@ -181,7 +200,11 @@ void PlanBuilder::add(const Pd &pd, std::unordered_map<int, dnnl::memory> args) 
     list.reserve(args.size());
     for (const auto &[index, memory] : args)
         list.push_back({index, memory.get()});
-    plan_.steps_.push_back({primitive, std::move(args), std::move(list), nullptr, nullptr});
+    Plan::Step step;
+    step.primitive = primitive;
+    step.memories = std::move(args);
+    step.args = std::move(list);
+    plan_.steps_.push_back(std::move(step));
 }
 
 PlanBuilder::Slot PlanBuilder::plain(int value) {

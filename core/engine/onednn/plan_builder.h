@@ -25,6 +25,7 @@ class PlanBuilder {
   private:
     using Md = compat::Md;
     static constexpr int kInputBlock = -1; ///< the caller's memory
+    static constexpr const char *kDotName = "sphere avx2";
     struct Slot {
         int block = kInputBlock;
         Md md;
@@ -46,15 +47,30 @@ class PlanBuilder {
         bool biased = false;
     };
 
+    using SoleTakers = std::vector<std::optional<std::size_t>>;
     struct Int8Node {     ///< a node that is computed in int8
         CodeScale codes;  ///< of its input
         Dims border;      ///< around its input: top, left, bottom, right
         Dims in, weights; ///< shapes as the primitive sees them, border included
-        ConvPd conv;      ///< one of the two
+        ConvPd conv;      ///< one of the three
         dnnl::inner_product_forward::primitive_desc gemm;
+        std::shared_ptr<const DotWeights> dot;
     };
 
     void plan_int8();
+    bool fits_dot(std::size_t conv) const;
+    void describe_dot(const Node &node, const Dims &pads, Int8Node &made) const;
+    void plan_preluded(const SoleTakers &takers);
+    std::vector<float> slopes_of(const Node &prelu) const; ///< one a channel
+    DotConv make_dot(const Node &conv, const Node *prelu, const Int8Node &made) const;
+    void add_dot(std::size_t conv, std::optional<std::size_t> prelu);
+    void done_at(std::size_t node, std::size_t later);
+    template <typename Own>
+    void add_own(std::unique_ptr<Own> Plan::Step::*kind, std::unique_ptr<Own> own) {
+        Plan::Step step;
+        step.*kind = std::move(own);
+        plan_.steps_.push_back(std::move(step));
+    }
     void describe_conv(const Node &node, const Dims &pads, Int8Node &made) const;
     void describe_gemm(const Node &node, Int8Node &made) const;
     std::vector<float> channel_scales(const Node &node, const Int8Node &made) const;
@@ -63,13 +79,14 @@ class PlanBuilder {
                             std::unordered_map<int, dnnl::memory> &args);
     Slot new_codes(int value, const Int8Node &made);
     Slot codes_of(int value, const Int8Node &made);
-    void want_codes(Plan::RowStep &step, int value, const Int8Node &made);
+    Slot want_codes(RowPass &pass, int value, const Int8Node &made);
     const Int8Node *codes_wanted(int value) const;
     bool floats_wanted(int value, const Int8Node &made) const;
     static void shape_rows(RowPass &pass, const Dims &shape, Layout layout);
 
-    struct Pair { ///< nodes; `last` is a pooling or `depth` itself
+    struct Pair { ///< nodes; `last` is a pooling, a PReLU or `depth` itself
         std::size_t point, depth, last;
+        std::optional<std::size_t> point_prelu = std::nullopt, depth_prelu = std::nullopt;
     };
     struct Chain {                        ///< nodes that are one step, made when the last comes
         std::optional<std::size_t> entry; ///< a stem or a pooling before them
@@ -78,15 +95,15 @@ class PlanBuilder {
         std::size_t last() const { return pairs.back().last; }
     };
     bool fits_pair(std::size_t point, std::size_t depth) const; ///< with any channels
-    bool is_pair(std::size_t point, std::size_t depth) const;
+    bool can_chain() const;
     bool halves(std::size_t pool) const;
     bool is_stem(std::size_t node) const;
-    using SoleTakers = std::vector<std::optional<std::size_t>>;
     SoleTakers sole_takers() const;
+    std::optional<std::size_t> prelu_behind(const SoleTakers &takers, std::size_t conv) const;
     std::optional<Pair> pair_from(const SoleTakers &takers, std::size_t point) const;
     Chain chain_from(const SoleTakers &takers, std::size_t node) const;
     double products(std::size_t node) const; ///< of a convolution; of others 0
-    void plan_chains();
+    void plan_chains(const SoleTakers &takers);
     void plan_siblings(const SoleTakers &takers);
     void add_siblings(const std::vector<Pair> &pairs);
     void add_chain(const Chain &nodes);
@@ -156,8 +173,10 @@ class PlanBuilder {
     std::vector<int> last_use_;
     std::vector<std::vector<int>> takers_;             ///< by value: nodes that take it
     std::vector<std::optional<Int8Node>> int8_;        ///< by node
-    std::map<std::pair<int, Dims>, Slot> codes_;       ///< by value and border
-    std::vector<std::shared_ptr<const Chain>> chains_; ///< by node
+    std::vector<std::optional<std::size_t>> preluded_; ///< by PReLU: the convolution before it
+    std::vector<int> done_; ///< by node: at which the step comes that does its work
+    std::map<std::pair<int, Dims>, Slot> codes_;                     ///< by value and border
+    std::vector<std::shared_ptr<const Chain>> chains_;               ///< by node
     std::vector<std::shared_ptr<const std::vector<Pair>>> siblings_; ///< by node
     int now_ = 0;
 };

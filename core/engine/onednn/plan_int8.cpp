@@ -44,7 +44,9 @@ void PlanBuilder::plan_int8() {
         Int8Node made;
         made.codes = code_scale(range->second);
         try {
-            if (node.op == "Conv")
+            if (fits_dot(i))
+                describe_dot(node, shapes_.pads[i], made);
+            else if (node.op == "Conv")
                 describe_conv(node, shapes_.pads[i], made);
             else
                 describe_gemm(node, made);
@@ -140,7 +142,7 @@ PlanBuilder::Slot PlanBuilder::new_codes(int value, const Int8Node &made) {
     int &last = plan_.blocks_[static_cast<std::size_t>(codes.block)].last;
     for (const int taker : takers_[static_cast<std::size_t>(value)])
         if (int8_[static_cast<std::size_t>(taker)])
-            last = std::max(last, taker);
+            last = std::max(last, done_[static_cast<std::size_t>(taker)]);
     codes_[{value, made.border}] = codes;
     return codes;
 }
@@ -159,20 +161,20 @@ PlanBuilder::Slot PlanBuilder::codes_of(int value, const Int8Node &made) {
     auto step = std::make_unique<Plan::RowStep>();
     shape_rows(step->pass, shape, Layout::Rows);
     step->x = memory(from);
-    want_codes(*step, value, made);
+    step->codes = memory(want_codes(step->pass, value, made));
     plan_.count("codes", "fp32", "sphere");
-    plan_.steps_.push_back({{}, {}, {}, std::move(step), nullptr});
+    add_own(&Plan::Step::rows, std::move(step));
     return codes_[{value, made.border}];
 }
 
-void PlanBuilder::want_codes(Plan::RowStep &step, int value, const Int8Node &made) {
-    step.codes = memory(new_codes(value, made));
-    step.pass.inverse_scale = 1 / made.codes.scale;
-    step.pass.zero = made.codes.zero;
-    step.pass.top = made.border[0];
-    step.pass.left = made.border[1];
-    step.pass.bottom = made.border[2];
-    step.pass.right = made.border[3];
+PlanBuilder::Slot PlanBuilder::want_codes(RowPass &pass, int value, const Int8Node &made) {
+    pass.inverse_scale = 1 / made.codes.scale;
+    pass.zero = made.codes.zero;
+    pass.top = made.border[0];
+    pass.left = made.border[1];
+    pass.bottom = made.border[2];
+    pass.right = made.border[3];
+    return new_codes(value, made);
 }
 
 // The first node that wants codes of `value`; nullptr if none does.

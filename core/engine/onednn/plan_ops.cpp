@@ -72,20 +72,18 @@ bool PlanBuilder::add_prelu_rows(const Node &node, const Slot &src) {
         return false;
     const Dims &shape = dims(node.output);
     auto step = std::make_unique<Plan::RowStep>();
-    step->slopes = graph_.constant(node.inputs[1])->floats;
-    if (step->slopes.size() == 1)
-        step->slopes.assign(static_cast<std::size_t>(shape[1]), step->slopes[0]);
+    step->slopes = slopes_of(node);
     shape_rows(step->pass, shape, layout);
     if (node.addend >= 0)
         step->addend = memory(as(slot(node.addend), src.md));
     step->x = memory(src);
     const Int8Node *made = layout == Layout::Rows ? codes_wanted(node.output) : nullptr;
     if (made != nullptr)
-        want_codes(*step, node.output, *made);
+        step->codes = memory(want_codes(step->pass, node.output, *made));
     if (made == nullptr || floats_wanted(node.output, *made))
         step->out = memory(in_place(node));
     plan_.count("prelu", "fp32", "sphere");
-    plan_.steps_.push_back({{}, {}, {}, std::move(step), nullptr});
+    add_own(&Plan::Step::rows, std::move(step));
     return true;
 }
 

@@ -20,15 +20,10 @@ bool ends_simply(const Node &node) {
 
 } // namespace
 
-bool PlanBuilder::is_pair(std::size_t point, std::size_t depth) const {
-    return fits_pair(point, depth) && dims(graph_.nodes[point].output)[1] % kPairBlock == 0;
-}
-
 bool PlanBuilder::fits_pair(std::size_t point, std::size_t depth) const {
     const Node &first = graph_.nodes[point], &second = graph_.nodes[depth];
-    if (first.op != "Conv" || second.op != "Conv" || first.output != second.inputs[0] ||
-        !ends_simply(first) || !ends_simply(second) ||
-        graph_.constant(first.inputs[1]) == nullptr ||
+    if (first.op != "Conv" || second.op != "Conv" || !ends_simply(first) ||
+        !ends_simply(second) || graph_.constant(first.inputs[1]) == nullptr ||
         graph_.constant(second.inputs[1]) == nullptr)
         return false;
     const Dims &in = dims(first.inputs[0]), &out = dims(first.output);
@@ -92,13 +87,44 @@ PlanBuilder::SoleTakers PlanBuilder::sole_takers() const {
     return sole;
 }
 
+// The convolution's, if nobody else wants what comes between.
+std::optional<std::size_t> PlanBuilder::prelu_behind(const SoleTakers &takers,
+                                                     std::size_t conv) const {
+    const auto prelu = takers[conv];
+    if (!prelu || !graph_.nodes[conv].post.empty())
+        return std::nullopt;
+    const Node &node = graph_.nodes[*prelu];
+    const bool simple = node.op == "PRelu" && node.inputs[0] == graph_.nodes[conv].output &&
+                        graph_.constant(node.inputs[1]) != nullptr;
+    return simple ? prelu : std::nullopt;
+}
+
+// With PReLUs where its 1x1 convolution is computed in int8.
 std::optional<PlanBuilder::Pair> PlanBuilder::pair_from(const SoleTakers &takers,
                                                         std::size_t point) const {
-    const auto depth = takers[point];
-    if (!depth || !is_pair(point, *depth))
+    const auto simple_prelu = [&](std::size_t conv) {
+        const auto prelu = prelu_behind(takers, conv);
+        return prelu && graph_.nodes[*prelu].addend < 0 ? prelu : std::nullopt;
+    };
+    Pair pair{point, point, point};
+    if (int8_[point]) {
+        if (!int8_[point]->dot)
+            return std::nullopt;
+        pair.point_prelu = simple_prelu(point);
+    }
+    const auto depth = takers[pair.point_prelu.value_or(point)];
+    if (!depth || !fits_pair(point, *depth) ||
+        dims(graph_.nodes[point].output)[1] % kPairBlock != 0)
         return std::nullopt;
+    pair.depth = pair.last = *depth;
+    if (int8_[point])
+        pair.depth_prelu = simple_prelu(*depth);
     const auto pool = takers[*depth];
-    return Pair{point, *depth, pool && halves(*pool) ? *pool : *depth};
+    if (pair.depth_prelu)
+        pair.last = *pair.depth_prelu;
+    else if (pool && halves(*pool))
+        pair.last = *pool;
+    return pair;
 }
 
 // No pairs: nothing begins here.
@@ -128,17 +154,21 @@ double PlanBuilder::products(std::size_t node) const {
            static_cast<double>(count_elements(w)) / static_cast<double>(w[0]);
 }
 
+bool PlanBuilder::can_chain() const {
+    const bool int8 = settings_.int8 != nullptr;
+    return conv_type_ == Type::f32 && best_pairs() != nullptr &&
+           (int8 ? best_dot() != nullptr : layout_ == Layout::Any);
+}
+
 // All but the last of a chain's nodes are passed over. Its input is wanted until then. Chains
-// want channels innermost, which other convolutions are slower with, or pay for by reorders:
-// there are none unless they do most of the work.
-void PlanBuilder::plan_chains() {
+// want channels innermost, as all of a network in int8 does; in fp32 other convolutions are
+// slower with that, or pay for it by reorders: there are none unless they do most of the work.
+void PlanBuilder::plan_chains(const SoleTakers &takers) {
     const std::size_t count = graph_.nodes.size();
     chains_.assign(count, nullptr);
     siblings_.assign(count, nullptr);
-    if (layout_ != Layout::Any || conv_type_ != Type::f32 || settings_.int8 ||
-        best_pairs() == nullptr)
+    if (!can_chain())
         return;
-    const SoleTakers takers = sole_takers();
     double chained = 0, all = 0;
     for (std::size_t i = 0; i < count; ++i) {
         all += products(i);
@@ -147,21 +177,23 @@ void PlanBuilder::plan_chains() {
             if (chain->pairs.empty())
                 continue;
             chains_[i] = chain; // its entry, or the first of these
-            for (const Pair &pair : chain->pairs)
-                chains_[pair.point] = chains_[pair.depth] = chains_[pair.last] = chain;
+            for (const Pair &pair : chain->pairs) {
+                for (const std::size_t node : {pair.point, pair.depth, pair.last})
+                    chains_[node] = chain;
+                if (pair.point_prelu)
+                    chains_[*pair.point_prelu] = chain;
+            }
         }
         chained += products(i);
     }
-    if (chained <= all / 2) {
+    if (!settings_.int8 && chained <= all / 2) {
         chains_.assign(count, nullptr);
         return;
     }
     layout_ = Layout::Rows;
     for (std::size_t i = 0; i < count; ++i)
-        if (chains_[i] && chains_[i]->first() == i) {
-            int &last = last_use_[static_cast<std::size_t>(graph_.nodes[i].inputs[0])];
-            last = std::max(last, static_cast<int>(chains_[i]->last()));
-        }
+        if (chains_[i])
+            done_at(i, chains_[i]->last());
     plan_siblings(takers);
 }
 
@@ -193,21 +225,31 @@ ConvPair PlanBuilder::make_pair(Plan::PairStep &step, const Pair &nodes) {
     const Node &point = graph_.nodes[nodes.point], &depth = graph_.nodes[nodes.depth];
     const Dims &in = dims(point.inputs[0]), &between = dims(point.output);
     ConvPair pair;
-    pair.point_weights = chain_weights(step, point.inputs[1], false);
-    if (point.has_input(2))
-        pair.point_bias = chain_weights(step, point.inputs[2], true);
+    const auto &int8 = int8_[nodes.point];
+    if (int8) {
+        const Node *const prelu =
+            nodes.point_prelu ? &graph_.nodes[*nodes.point_prelu] : nullptr;
+        pair.dot = std::make_shared<const DotConv>(make_dot(point, prelu, *int8));
+        pair.codes = {1 / int8->codes.scale, int8->codes.zero};
+    } else {
+        pair.point_weights = chain_weights(step, point.inputs[1], false);
+        if (point.has_input(2))
+            pair.point_bias = chain_weights(step, point.inputs[2], true);
+    }
+    if (nodes.depth_prelu)
+        pair.depth_slopes = slopes_of(graph_.nodes[*nodes.depth_prelu]);
     pair.depth_weights = chain_weights(step, depth.inputs[1], false);
     if (depth.has_input(2))
         pair.depth_bias = chain_weights(step, depth.inputs[2], true);
     pair.point_relu = !point.post.empty();
     pair.depth_relu = !depth.post.empty();
-    pair.pooled = nodes.last != nodes.depth;
+    pair.pooled = !nodes.depth_prelu && nodes.last != nodes.depth;
     pair.rows = in[2];
     pair.pixels = in[3];
     pair.inputs = in[1];
     pair.channels = between[1];
-    plan_.count(pair.pooled ? "1x1, depthwise, pool" : "1x1, depthwise", "fp32",
-                step.kernel->name);
+    const char *const operation = pair.pooled ? "1x1, depthwise, pool" : "1x1, depthwise";
+    plan_.count(operation, int8 ? "int8" : "fp32", int8 ? kDotName : step.kernel->name);
     return pair;
 }
 
@@ -227,9 +269,21 @@ void PlanBuilder::add_chain(const Chain &nodes) {
         plan_.count("pool", "fp32", step->kernel->name);
     for (const Pair &pair : nodes.pairs)
         chain.pairs.push_back(make_pair(*step, pair));
-    step->x = memory(stem ? plain(input) : as(slot(input), Md(in, Type::f32, Tag::nhwc)));
-    step->out = memory(result(output, Md(out, Type::f32, Tag::nhwc)));
-    plan_.steps_.push_back({{}, {}, {}, nullptr, std::move(step)});
+    chain.dot = best_dot();
+    const auto &first_int8 = int8_[nodes.pairs[0].point];
+    if (!nodes.entry && first_int8 && codes_.contains({input, first_int8->border}))
+        step->x_codes = memory(codes_of(input, *first_int8));
+    else
+        step->x = memory(stem ? plain(input) : as(slot(input), Md(in, Type::f32, Tag::nhwc)));
+    const Int8Node *const next = codes_wanted(output);
+    const bool codes = next != nullptr && next->border == Dims{0, 0, 0, 0};
+    if (codes) {
+        chain.encoding = {1 / next->codes.scale, next->codes.zero};
+        step->out_codes = memory(new_codes(output, *next));
+    }
+    if (!codes || floats_wanted(output, *next))
+        step->out = memory(result(output, Md(out, Type::f32, Tag::nhwc)));
+    add_own(&Plan::Step::pairs, std::move(step));
 }
 
 } // namespace sphere::onednn

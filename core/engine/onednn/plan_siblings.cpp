@@ -47,8 +47,10 @@ void PlanBuilder::plan_siblings(const SoleTakers &takers) {
         if (pairs.size() < 2 || !std::all_of(pairs.begin(), pairs.end(), alike))
             continue;
         const auto made = std::make_shared<const std::vector<Pair>>(std::move(pairs));
-        for (const Pair &pair : *made)
+        for (const Pair &pair : *made) {
             siblings_[pair.point] = siblings_[pair.depth] = made;
+            int8_[pair.point].reset(); // together they are computed in fp32
+        }
     }
 }
 
@@ -103,7 +105,7 @@ void PlanBuilder::add_siblings(const std::vector<Pair> &pairs) {
     step->x = memory(as(slot(first.inputs[0]), Md(in, Type::f32, Tag::nhwc)));
     step->out = memory(block, md);
     plan_.count("1x1, depthwise, of several", "fp32", step->kernel->name);
-    plan_.steps_.push_back({{}, {}, {}, nullptr, std::move(step)});
+    add_own(&Plan::Step::pairs, std::move(step));
 }
 
 } // namespace sphere::onednn

@@ -10,8 +10,8 @@ namespace sphere::onednn {
 namespace {
 
 constexpr float kBeyond = 512; ///< any code; not a number becomes this
+} // namespace
 
-// The zero's code all around: rows above and below, and both ends of each row.
 void fill_border(const RowPass &pass, std::uint8_t *picture) {
     const auto row = static_cast<std::size_t>(pass.code_row());
     const auto left = static_cast<std::size_t>(pass.left * pass.channels);
@@ -25,8 +25,6 @@ void fill_border(const RowPass &pass, std::uint8_t *picture) {
         std::memset(to + row - right, pass.zero, right);
     }
 }
-
-} // namespace
 
 void row_portable(const RowPass &pass, const float *x, const float *slopes, const float *addend,
                   float *out, std::uint8_t *codes) {
@@ -71,11 +69,15 @@ void run_rows_with(RowKernel kernel, const RowPass &pass) {
     }
 }
 
-void run_rows(const RowPass &pass) {
+RowKernel best_row() {
     static const RowKernel best = row_avx512() != nullptr ? row_avx512()
                                   : row_avx2() != nullptr ? row_avx2()
                                                           : &row_portable;
-    run_rows_with(best, pass);
+    return best;
+}
+
+void run_rows(const RowPass &pass) {
+    run_rows_with(best_row(), pass);
 }
 
 } // namespace sphere::onednn

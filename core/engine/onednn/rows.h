@@ -41,6 +41,12 @@ RowKernel row_avx512();
 /// nullptr where the compiler or the CPU has no AVX2.
 RowKernel row_avx2();
 
+/// The fastest of them.
+RowKernel best_row();
+
+/// The zero's code all around a picture of codes: rows above and below, both ends of each row.
+void fill_border(const RowPass &pass, std::uint8_t *picture);
+
 /// The pass by a kernel of the caller's choice, for tests.
 void run_rows_with(RowKernel kernel, const RowPass &pass);
 

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+// The kernel of a convolution in int8 with AVX2: 16 channels of 3 pixels stay in registers.
+#include "core/engine/onednn/dot.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#define SPHERE_AVX2 __attribute__((target("avx2,fma")))
+#define SPHERE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
+
+namespace sphere::onednn {
+namespace {
+
+constexpr int kPixels = 3; ///< with 16 channels 12 of the 16 registers: sums of 16 and 32 bits
+constexpr std::int64_t kQuad = 4;
+constexpr std::int64_t kQuadBytes = kQuad * kDotOutputs; ///< of weights
+
+alignas(32) constexpr std::int16_t kOnes[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+// Keeps the compiler from adding in another order, which takes more registers than there are.
+SPHERE_AVX2_INLINE void in_order(__m256i &a, __m256i &b) {
+    asm("" : "+x"(a), "+x"(b));
+}
+
+// Pairs of 16 bits to 32. The ones come from memory: there is no register for them.
+SPHERE_AVX2_INLINE __m256i widened(__m256i pairs) {
+    __m256i sums;
+    asm("vpmaddwd %2, %1, %0"
+        : "=x"(sums)
+        : "x"(pairs), "m"(*reinterpret_cast<const __m256i *>(kOnes)));
+    return sums;
+}
+
+SPHERE_AVX2_INLINE __m256i load(const std::int8_t *from) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i *>(from));
+}
+
+SPHERE_AVX2_INLINE __m256i quad(const std::uint8_t *from) {
+    std::int32_t bytes;
+    std::memcpy(&bytes, from, sizeof bytes);
+    return _mm256_set1_epi32(bytes);
+}
+
+/// Sums of kCount pixels, 16 channels.
+template <int kCount> struct Tile {
+    __m256i low[kCount], high[kCount];
+
+    SPHERE_AVX2_INLINE Tile() {
+#pragma GCC unroll 3
+        for (int p = 0; p < kCount; ++p)
+            low[p] = high[p] = _mm256_setzero_si256();
+    }
+    // 16 input channels: 128 codes of one sign times 255 are the most that meets in 16 bits.
+    SPHERE_AVX2_INLINE void add(const std::uint8_t *x, std::int64_t stride,
+                                const std::int8_t *weights) {
+        __m256i l[kCount], h[kCount];
+        __m256i wl = load(weights), wh = load(weights + 32);
+#pragma GCC unroll 3
+        for (int p = 0; p < kCount; ++p) {
+            const __m256i codes = quad(x + p * stride);
+            l[p] = _mm256_maddubs_epi16(codes, wl);
+            h[p] = _mm256_maddubs_epi16(codes, wh);
+        }
+#pragma GCC unroll 3
+        for (int q = 1; q < kDotInputs / kQuad; ++q) {
+            wl = load(weights + q * kQuadBytes);
+            wh = load(weights + q * kQuadBytes + 32);
+#pragma GCC unroll 3
+            for (int p = 0; p < kCount; ++p) {
+                const __m256i codes = quad(x + p * stride + q * kQuad);
+                l[p] = _mm256_add_epi16(l[p], _mm256_maddubs_epi16(codes, wl));
+                h[p] = _mm256_add_epi16(h[p], _mm256_maddubs_epi16(codes, wh));
+                if (q + 1 < kDotInputs / kQuad) // the last are added in any order
+                    in_order(l[p], h[p]);
+            }
+        }
+#pragma GCC unroll 3
+        for (int p = 0; p < kCount; ++p) {
+            low[p] = _mm256_add_epi32(low[p], widened(l[p]));
+            high[p] = _mm256_add_epi32(high[p], widened(h[p]));
+        }
+    }
+};
+
+SPHERE_AVX2_INLINE __m256 prelu(__m256 y, const float *slopes) {
+    const __m256 zero = _mm256_setzero_ps();
+    return _mm256_fmadd_ps(_mm256_min_ps(y, zero), _mm256_loadu_ps(slopes),
+                           _mm256_max_ps(y, zero));
+}
+
+// As row_avx2() has it: cut to any code first, adding the zero point cannot overflow.
+SPHERE_AVX2_INLINE __m256i encoded(const RowPass &to, __m256 y) {
+    const __m256 scaled =
+        _mm256_min_ps(_mm256_mul_ps(y, _mm256_set1_ps(to.inverse_scale)), _mm256_set1_ps(512));
+    return _mm256_add_epi32(_mm256_cvtps_epi32(scaled), _mm256_set1_epi32(to.zero));
+}
+
+/// What becomes of sums: pointers are at the tile's first value.
+struct Ends {
+    const float *scales, *bias;
+    const float *slopes, *addend; ///< nullptr = none
+    float *out;                   ///< nullptr = none
+    std::uint8_t *codes;
+};
+
+SPHERE_AVX2_INLINE void finish(const RowPass &to, const Ends &ends, std::int64_t at,
+                               __m256i low, __m256i high) {
+    __m256 l = _mm256_fmadd_ps(_mm256_cvtepi32_ps(low), _mm256_loadu_ps(ends.scales),
+                               _mm256_loadu_ps(ends.bias));
+    __m256 h = _mm256_fmadd_ps(_mm256_cvtepi32_ps(high), _mm256_loadu_ps(ends.scales + 8),
+                               _mm256_loadu_ps(ends.bias + 8));
+    if (ends.slopes != nullptr) {
+        l = prelu(l, ends.slopes);
+        h = prelu(h, ends.slopes + 8);
+    }
+    if (ends.addend != nullptr) {
+        l = _mm256_add_ps(l, _mm256_loadu_ps(ends.addend + at));
+        h = _mm256_add_ps(h, _mm256_loadu_ps(ends.addend + at + 8));
+    }
+    if (ends.out != nullptr) {
+        _mm256_storeu_ps(ends.out + at, l);
+        _mm256_storeu_ps(ends.out + at + 8, h);
+    }
+    if (ends.codes == nullptr)
+        return;
+    // Packing works within halves: words 0-3 and 8-11 come first.
+    const __m256i words = _mm256_permute4x64_epi64(
+        _mm256_packs_epi32(encoded(to, l), encoded(to, h)), 0b11011000);
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i *>(ends.codes + at),
+        _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+
+template <int kCount>
+SPHERE_AVX2_INLINE void tile(const DotConv &conv, const std::int8_t *weights,
+                             const std::uint8_t *x, const Ends &ends, std::int64_t pixel) {
+    Tile<kCount> sums;
+    const DotWeights &shape = *conv.weights;
+    const std::int64_t stride = conv.stride * shape.inputs;
+    const std::int64_t run = shape.kernel_pixels * shape.inputs; // taps of a row lie in turn
+    x += pixel * stride;
+    for (std::int64_t ky = 0; ky < shape.kernel_rows; ++ky, x += conv.x_row)
+        for (std::int64_t i = 0; i < run; i += kDotInputs, weights += 4 * kQuadBytes)
+            sums.add(x + i, stride, weights);
+#pragma GCC unroll 3
+    for (int p = 0; p < kCount; ++p)
+        finish(conv.to, ends, (pixel + p) * conv.to.channels, sums.low[p], sums.high[p]);
+}
+
+// The last tile starts early where the row ends within it, and makes pixels again, unless they
+// are added to themselves.
+SPHERE_AVX2 void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
+                         const std::uint8_t *x, const float *addend, float *out,
+                         std::uint8_t *codes) {
+    const std::int64_t first = block * kDotOutputs;
+    const DotWeights &shape = *conv.weights;
+    const std::int8_t *const weights = shape.codes() + first * shape.taps() * shape.inputs;
+    const auto at = [first](auto *from) { return from == nullptr ? nullptr : from + first; };
+    const Ends ends = {conv.scales.data() + first,
+                       conv.bias.data() + first,
+                       conv.slopes.empty() ? nullptr : conv.slopes.data() + first,
+                       at(addend),
+                       at(out),
+                       at(codes)};
+    const bool again = addend == nullptr || addend != out;
+    std::int64_t p = 0;
+    while (pixels - p >= kPixels || (p < pixels && again && pixels > kPixels)) {
+        const std::int64_t start = std::min(p, pixels - kPixels);
+        tile<kPixels>(conv, weights, x, ends, start);
+        p = start + kPixels;
+    }
+    for (; p < pixels; ++p)
+        tile<1>(conv, weights, x, ends, p);
+}
+
+} // namespace
+
+DotKernel dot_avx2() {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &dot_row : nullptr;
+}
+
+} // namespace sphere::onednn
+#else
+
+namespace sphere::onednn {
+
+DotKernel dot_avx2() {
+    return nullptr;
+}
+
+} // namespace sphere::onednn
+#endif
