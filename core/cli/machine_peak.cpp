@@ -74,12 +74,14 @@ ArithmeticPeak measure_peak() {
 #define SPHERE_STEP(sum, r) "vfmadd231ps " r "12," r "13," sum "\n"
         peak.fp32 = SPHERE_PEAK("%%ymm", 16);
 #undef SPHERE_STEP
-        // Bytes in pairs to 16 bits, those in pairs to 32, and the sum of these.
+        // Four times bytes in pairs to 16 bits, their sum in pairs to 32, and the sum of these.
+#define SPHERE_MORE(r) "vpmaddubsw " r "12," r "13," r "14\n vpaddw " r "14," r "15," r "15\n"
 #define SPHERE_STEP(sum, r)                                                                    \
-    "vpmaddubsw " r "12," r "13," r "15\n vpmaddwd " r "14," r "15," r "15\n vpaddd " r        \
-    "15," sum "," sum "\n"
-        peak.int8 = SPHERE_PEAK("%%ymm", 64);
+    "vpmaddubsw " r "12," r "13," r "15\n" SPHERE_MORE(r) SPHERE_MORE(r)                       \
+        SPHERE_MORE(r) "vpmaddwd " r "13," r "15," r "15\n vpaddd " r "15," sum "," sum "\n"
+        peak.int8 = SPHERE_PEAK("%%ymm", 256);
 #undef SPHERE_STEP
+#undef SPHERE_MORE
     }
     return peak;
 }

@@ -194,7 +194,7 @@ void dot_portable(const DotConv &conv, std::int64_t block, std::int64_t pixels,
 }
 
 DotKernel best_dot() {
-    return cpu_level() == CpuLevel::Scalar || int8_weight_bits() == 8 ? nullptr : dot_avx2();
+    return cpu_level() == CpuLevel::Avx2 && int8_weight_bits() == 7 ? dot_avx2() : nullptr;
 }
 
 void flatten(DotConv &conv) {

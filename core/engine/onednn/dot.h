@@ -60,7 +60,7 @@ void dot_portable(const DotConv &conv, std::int64_t block, std::int64_t pixels,
                   const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes);
 /// nullptr where the compiler or the CPU has no AVX2 and FMA.
 DotKernel dot_avx2();
-/// The one to use: nullptr where the library does better, or cpu_level() forbids it.
+/// The one to use: nullptr where the library does better (AVX-512), or cpu_level() forbids it.
 DotKernel best_dot();
 
 /// A 1x1 convolution whose tensors have no borders becomes one of a single long row.

@@ -150,8 +150,6 @@ SPHERE_AVX2_INLINE void tile(const DotConv &conv, const std::int8_t *weights,
         finish(conv.to, ends, (pixel + p) * conv.to.channels, sums.low[p], sums.high[p]);
 }
 
-// The last tile starts early where the row ends within it, and makes pixels again, unless they
-// are added to themselves.
 SPHERE_AVX2 void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
                          const std::uint8_t *x, const float *addend, float *out,
                          std::uint8_t *codes) {
@@ -165,14 +163,12 @@ SPHERE_AVX2 void dot_row(const DotConv &conv, std::int64_t block, std::int64_t p
                        at(addend),
                        at(out),
                        at(codes)};
-    const bool again = addend == nullptr || addend != out;
     std::int64_t p = 0;
-    while (pixels - p >= kPixels || (p < pixels && again && pixels > kPixels)) {
-        const std::int64_t start = std::min(p, pixels - kPixels);
-        tile<kPixels>(conv, weights, x, ends, start);
-        p = start + kPixels;
-    }
-    for (; p < pixels; ++p)
+    for (; pixels - p >= kPixels; p += kPixels)
+        tile<kPixels>(conv, weights, x, ends, p);
+    if (pixels - p == 2)
+        tile<2>(conv, weights, x, ends, p);
+    else if (pixels > p)
         tile<1>(conv, weights, x, ends, p);
 }
 

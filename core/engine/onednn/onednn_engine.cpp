@@ -18,9 +18,13 @@ namespace {
 
 using namespace onednn;
 
-constexpr std::size_t kMaxPlans = 12;     ///< of a lane: batches, and a few frame sizes
-constexpr std::int64_t kLargestPiece = 8; ///< pictures; a power of two
+constexpr std::size_t kMaxPlans = 12; ///< of a lane: batches, and a few frame sizes
 constexpr int kMaxThreads = 64;
+/// Pictures, a power of two. With AVX-512 weights are what a core waits for, which pictures
+/// share; without, the values between layers outgrow the second cache first.
+std::int64_t largest_piece() {
+    return row_avx512() != nullptr ? 8 : 4;
+}
 constexpr std::size_t kKeepFloats = 4096; ///< larger constants go once they are in the store
 
 /// Whether a single picture of one shape gains by all threads: layers are short, and each ends
@@ -78,7 +82,9 @@ class OnednnEngine final : public Engine {
         }
     }
     const char *name() const override { return "onednn"; }
-    int preferred_batch() const override { return kLargestPiece * lanes_.count(); }
+    int preferred_batch() const override {
+        return static_cast<int>(largest_piece()) * lanes_.count();
+    }
 
     std::vector<KernelUse> kernels() const override {
         const std::lock_guard lock(mutex_);
@@ -117,7 +123,7 @@ class OnednnEngine final : public Engine {
         ThreadTrial *const trial = batch == 1 && lanes > 1 ? &trial_of(shape) : nullptr;
         const int threads = trial != nullptr ? trial->threads(lanes_.count()) : 1;
         for (std::int64_t done = 0; done < batch; done += pieces.back().count) {
-            shape[0] = kLargestPiece;
+            shape[0] = largest_piece();
             while (shape[0] > std::min(share, batch - done))
                 shape[0] /= 2;
             const std::size_t lane = pieces.size() % static_cast<std::size_t>(lanes);
