@@ -17,8 +17,8 @@ constexpr std::string_view kPrecisions[] = {"auto", "fp32", "bf16", "int8"};
 constexpr int kMaxInputPx = 8192;
 constexpr int kMaxThreads = 1024;
 
-Result<Precision> read_precision(const Arguments &arguments) {
-    auto name = arguments.choice("precision", "auto", kPrecisions);
+Result<Precision> read_precision(const Arguments &arguments, std::string_view option) {
+    auto name = arguments.choice(option, "auto", kPrecisions);
     if (!name)
         return std::move(name).error();
     if (*name == "fp32")
@@ -91,6 +91,7 @@ std::vector<OptionSpec> image_options(ThresholdMeans threshold_means) {
         {"model", "NAME", "recogniser: a model's name, a descriptor's path or auto"},
         {"engine", "NAME", "inference library: auto, opencv, …"},
         {"precision", "NAME", "auto, fp32, bf16 or int8"},
+        {"detector-precision", "NAME", "the detector's, where it is another"},
         {"threads", "N", "threads of the inference library; 0 = one a core"},
         {"input-size", "WxH", "the detector's input in pixels, or auto"},
     };
@@ -126,10 +127,16 @@ Result<SessionOptions> read_session_options(const Arguments &arguments,
     options.model = arguments.text("model", "auto");
     options.engine.engine = arguments.text("engine", "auto");
     SPHERE_TRY(check_engine_name(options.engine.engine));
-    auto precision = read_precision(arguments);
+    auto precision = read_precision(arguments, "precision");
     if (!precision)
         return std::move(precision).error();
     options.engine.precision = *precision;
+    if (arguments.has("detector-precision")) {
+        auto own = read_precision(arguments, "detector-precision");
+        if (!own)
+            return std::move(own).error();
+        options.detector_precision = *own;
+    }
     auto threads = arguments.integer("threads", 0, 0, kMaxThreads);
     if (!threads)
         return std::move(threads).error();
@@ -191,8 +198,9 @@ Result<FaceSession> FaceSession::open_detector(const SessionOptions &options) {
     if (!resolved)
         return std::move(resolved).error();
     session.detector_name_ = resolved->descriptor.name;
-    auto detector =
-        make_detector(store, options.detector, options.landmark_model, options.engine);
+    EngineOptions engine = options.engine;
+    engine.precision = options.detector_precision.value_or(engine.precision);
+    auto detector = make_detector(store, options.detector, options.landmark_model, engine);
     if (!detector)
         return std::move(detector).error();
     session.detector_ = std::move(*detector);

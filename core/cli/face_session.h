@@ -28,6 +28,7 @@ struct SessionOptions {
         false;             ///< without landmark_model: the recogniser's, if installed
     bool mirrored = false; ///< Embedder::embed_mirrored(), where the recogniser gains by it
     EngineOptions engine;
+    std::optional<Precision> detector_precision; ///< empty = the engine's, as the recogniser
     DetectOptions detect;
 };
 

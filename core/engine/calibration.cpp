@@ -6,11 +6,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <unistd.h>
 
 namespace sphere {
@@ -21,6 +23,8 @@ namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kMaxBytes = 4U << 20;
 constexpr std::size_t kMaxRanges = 8192;
+constexpr std::int64_t kMaxFaces = 1'000'000'000;
+constexpr double kMaxLandmarkError = 1000;
 
 std::string file_name(const ResolvedModel &model) {
     return model.descriptor.name + ".int8.json";
@@ -36,12 +40,62 @@ Result<std::string> sha256_of(const ResolvedModel &model) {
     return sha256_of_file(model.path_of("weights"));
 }
 
-Error corrupt(const fs::path &path, const std::string &what) {
-    return fail(Errc::Corrupt, path.string(), ": ", what,
-                "; remove it or run spherectl quantize anew.");
+Error corrupt(const std::string &path, const std::string &what) {
+    return fail(Errc::Corrupt, path, ": ", what, "; remove it or run spherectl quantize anew.");
 }
 
-Result<Int8Calibration> parse(const fs::path &path, const Json &json) {
+// What is of the file's, as a message shows it: in one line of a length.
+std::string shown(std::string_view text) {
+    constexpr std::size_t kMost = 200;
+    std::string line(text.substr(0, kMost));
+    std::replace_if(
+        line.begin(), line.end(),
+        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+    return line;
+}
+
+constexpr struct {
+    const char *name;
+    int FaceAgreement::*member;
+} kFaceCounts[] = {{"fp32", &FaceAgreement::fp32},
+                   {"int8", &FaceAgreement::int8},
+                   {"agreed", &FaceAgreement::agreed}};
+constexpr struct {
+    const char *name;
+    double FaceAgreement::*member;
+    double most;
+} kFaceMeasures[] = {{"iou", &FaceAgreement::iou, 1},
+                     {"landmarks_mean", &FaceAgreement::landmarks_mean, kMaxLandmarkError},
+                     {"landmarks_p95", &FaceAgreement::landmarks_p95, kMaxLandmarkError},
+                     {"score_mean", &FaceAgreement::score_mean, 1}};
+
+// False where a number is out of its bounds.
+bool parse_faces(const Json &json, FaceAgreement &faces) {
+    for (const auto &count : kFaceCounts) {
+        const auto value = json.at(count.name).get<std::int64_t>();
+        if (value < 0 || value > kMaxFaces)
+            return false;
+        faces.*count.member = static_cast<int>(value);
+    }
+    for (const auto &measure : kFaceMeasures) {
+        const double value = json.at(measure.name).get<double>();
+        if (!(value >= 0 && value <= measure.most)) // NaN is refused, too
+            return false;
+        faces.*measure.member = value;
+    }
+    return faces.agreed <= std::min(faces.fp32, faces.int8);
+}
+
+Json faces_json(const FaceAgreement &faces) {
+    Json json = Json::object();
+    for (const auto &count : kFaceCounts)
+        json[count.name] = faces.*count.member;
+    for (const auto &measure : kFaceMeasures)
+        json[measure.name] = std::min(faces.*measure.member, measure.most);
+    return json;
+}
+
+Result<Int8Calibration> parse(const std::string &path, const Json &json) {
     if (!json.is_object() || json.value("schema", "") != "sphere.int8/1")
         return corrupt(path, "it is not an int8 calibration (schema sphere.int8/1)");
     Int8Calibration result;
@@ -52,13 +106,16 @@ Result<Int8Calibration> parse(const fs::path &path, const Json &json) {
     if (result.weight_bits != 7 && result.weight_bits != 8)
         return corrupt(path, "weight_bits is neither 7 nor 8");
     result.cosine = json.value("cosine", 0.0);
+    result.int8_products = json.value("int8_products", 0.0);
+    if (json.contains("faces") && !parse_faces(json["faces"], result.faces.emplace()))
+        return corrupt(path, "what it says of faces cannot be");
     const Json &ranges = json.at("ranges"), &nodes = json.at("fp32");
     if (!ranges.is_object() || ranges.size() > kMaxRanges || nodes.size() > kMaxRanges)
         return corrupt(path, "its ranges are not a table");
     for (const auto &[name, pair] : ranges.items()) {
         const ValueRange range{pair.at(0).get<float>(), pair.at(1).get<float>()};
         if (!std::isfinite(range.low) || !std::isfinite(range.high) || range.low > range.high)
-            return corrupt(path, "the range of " + name + " is no range");
+            return corrupt(path, "the range of " + shown(name) + " is no range");
         result.ranges[name] = range;
     }
     for (const Json &node : nodes)
@@ -69,13 +126,11 @@ Result<Int8Calibration> parse(const fs::path &path, const Json &json) {
 Result<Int8Calibration> read(const fs::path &path) {
     std::error_code error;
     if (fs::file_size(path, error) > kMaxBytes || error)
-        return corrupt(path, "it is too large or cannot be read");
-    std::ifstream file(path);
-    try {
-        return parse(path, Json::parse(file));
-    } catch (const std::exception &exception) {
-        return corrupt(path, exception.what());
-    }
+        return corrupt(path.string(), "it is too large or cannot be read");
+    std::ifstream file(path, std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(file)),
+                           std::istreambuf_iterator<char>());
+    return parse_calibration(text, path.string());
 }
 
 Error cannot_write(const fs::path &path, int number) {
@@ -109,6 +164,29 @@ Result<void> write(const fs::path &path, const std::string &text) {
 
 } // namespace
 
+double FaceAgreement::share() const {
+    const int most = std::max(fp32, int8);
+    return most > 0 ? static_cast<double>(agreed) / most : 0;
+}
+
+bool int8_is_accurate(const Int8Calibration &calibration, ModelTask task) {
+    if (task != ModelTask::Detect)
+        return calibration.cosine >= kInt8LeastCosine;
+    const auto &faces = calibration.faces;
+    return faces && faces->share() >= kInt8LeastFaceShare && faces->iou >= kInt8LeastIou &&
+           faces->landmarks_mean <= kInt8MostLandmarkError;
+}
+
+Result<Int8Calibration> parse_calibration(std::string_view text, const std::string &path) {
+    if (text.size() > kMaxBytes)
+        return corrupt(path, "it is too large");
+    try {
+        return parse(path, Json::parse(text));
+    } catch (const std::exception &exception) {
+        return corrupt(path, shown(exception.what()));
+    }
+}
+
 Result<Int8Calibration> load_calibration(const ResolvedModel &model) {
     const std::string remedy =
         "spherectl quantize --model " + model.descriptor.name + " --images DIR";
@@ -139,14 +217,18 @@ Result<std::string> save_calibration(const ResolvedModel &model,
     Json ranges = Json::object();
     for (const auto &[name, range] : calibration.ranges)
         ranges[name] = {range.low, range.high};
-    const Json json = {{"schema", "sphere.int8/1"},
-                       {"model", calibration.model},
-                       {"sha256", calibration.sha256},
-                       {"pictures", calibration.pictures},
-                       {"weight_bits", calibration.weight_bits},
-                       {"cosine", calibration.cosine},
-                       {"fp32", calibration.fp32_nodes},
-                       {"ranges", ranges}};
+    Json json = {{"schema", "sphere.int8/1"},
+                 {"model", calibration.model},
+                 {"sha256", calibration.sha256},
+                 {"pictures", calibration.pictures},
+                 {"weight_bits", calibration.weight_bits}};
+    if (calibration.faces)
+        json["faces"] = faces_json(*calibration.faces);
+    else
+        json["cosine"] = calibration.cosine;
+    json["int8_products"] = calibration.int8_products;
+    json["fp32"] = calibration.fp32_nodes;
+    json["ranges"] = std::move(ranges);
     const std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
     const fs::path first = beside(model);
     const auto written = write(first, text);

@@ -13,6 +13,7 @@ namespace {
 
 struct Decoder {
     const char *name;
+    NetworkDetectorFactory on_engine; ///< one of the two
     DetectorFactory make;
     bool own_landmarks; ///< of the network itself
 };
@@ -25,12 +26,35 @@ constexpr int kMaxInputSidePx = 4096;
 constexpr std::ptrdiff_t kMaxCandidates = 4096;
 
 constexpr Decoder kDecoders[] = {
-    {"yunet", &make_yunet, true},        {"ultralight", &make_ultralight, false},
-    {"scrfd", &make_scrfd, true},        {"retinaface", &make_retinaface, true},
-    {"ssd", &make_ssd, false},           {"mtcnn", &make_mtcnn, true},
-    {"haar", &make_haar, false},         {"dlib-hog", &make_dlib_hog, false},
-    {"fake", &make_fake_detector, true},
+    {"yunet", &make_yunet, nullptr, true},
+    {"ultralight", &make_ultralight, nullptr, false},
+    {"scrfd", &make_scrfd, nullptr, true},
+    {"retinaface", &make_retinaface, nullptr, true},
+    {"ssd", &make_ssd, nullptr, false},
+    {"mtcnn", nullptr, &make_mtcnn, true},
+    {"haar", nullptr, &make_haar, false},
+    {"dlib-hog", nullptr, &make_dlib_hog, false},
+    {"fake", nullptr, &make_fake_detector, true},
 };
+
+Result<const Decoder *> find_decoder(const ModelDescriptor &descriptor) {
+    for (const Decoder &decoder : kDecoders)
+        if (descriptor.decoder == decoder.name)
+            return &decoder;
+    return fail(Errc::Unsupported, descriptor.path, ": there is no detector '",
+                descriptor.decoder, "' in this build.");
+}
+
+Result<std::shared_ptr<Detector>> make_by(const Decoder &decoder, const ResolvedModel &model,
+                                          const EngineOptions &options,
+                                          const std::shared_ptr<LandmarkFinder> &landmarks) {
+    if (decoder.on_engine == nullptr)
+        return decoder.make(model, options, landmarks);
+    auto engine = acquire_engine(model, options);
+    if (!engine)
+        return std::move(engine).error();
+    return decoder.on_engine(model, std::move(*engine), landmarks);
+}
 
 /// A detector with landmarks of its own, and a landmark model in their place.
 class RelocatingDetector final : public Detector {
@@ -86,17 +110,25 @@ Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store,
         landmark_options);
     if (!landmarks)
         return std::move(landmarks).error();
-    for (const Decoder &decoder : kDecoders) {
-        if (resolved->descriptor.decoder != decoder.name)
-            continue;
-        auto detector = decoder.make(*resolved, options, *landmarks);
-        if (!detector || !decoder.own_landmarks || !*landmarks)
-            return detector;
-        return std::shared_ptr<Detector>(
-            std::make_shared<RelocatingDetector>(std::move(*detector), std::move(*landmarks)));
-    }
-    return fail(Errc::Unsupported, resolved->descriptor.path, ": there is no detector '",
-                resolved->descriptor.decoder, "' in this build.");
+    auto decoder = find_decoder(resolved->descriptor);
+    if (!decoder)
+        return std::move(decoder).error();
+    auto detector = make_by(**decoder, *resolved, options, *landmarks);
+    if (!detector || !(*decoder)->own_landmarks || !*landmarks)
+        return detector;
+    return std::shared_ptr<Detector>(
+        std::make_shared<RelocatingDetector>(std::move(*detector), std::move(*landmarks)));
+}
+
+Result<std::shared_ptr<Detector>> make_detector_on(const ResolvedModel &model,
+                                                   std::shared_ptr<Engine> engine) {
+    auto decoder = find_decoder(model.descriptor);
+    if (!decoder)
+        return std::move(decoder).error();
+    if ((*decoder)->on_engine == nullptr)
+        return fail(Errc::Unsupported, "Model ", model.descriptor.name,
+                    " is not one network that an engine could run alone.");
+    return (*decoder)->on_engine(model, std::move(engine), nullptr);
 }
 
 Letterbox fit_letterbox(int frame_width, int frame_height, int net_width, int net_height) {

@@ -47,6 +47,11 @@ Result<std::shared_ptr<Detector>> make_detector(const ModelStore &store,
                                                 const std::string &landmark_model,
                                                 const EngineOptions &options);
 
+/// The detector of `model` on an engine that runs its network, without any other model's
+/// landmarks. Errors: Unsupported (a cascade, or no network at all).
+Result<std::shared_ptr<Detector>> make_detector_on(const ResolvedModel &model,
+                                                   std::shared_ptr<Engine> engine);
+
 /// A letterbox: the picture scaled by one factor into the top-left of the network's input.
 /// Network to frame: x = x_net / scale (CONTRACT, section 1: no half-pixel shift).
 struct Letterbox {

@@ -29,18 +29,24 @@ Result<std::shared_ptr<LandmarkFinder>> make_landmark_finder(const ModelStore &s
                                                              const std::string &name,
                                                              const EngineOptions &options);
 
+/// A detector that is one network, on the engine that runs it.
+using NetworkDetectorFactory = Result<std::shared_ptr<Detector>> (*)(
+    const ResolvedModel &, std::shared_ptr<Engine>, const std::shared_ptr<LandmarkFinder> &);
+/// Any other.
 using DetectorFactory = Result<std::shared_ptr<Detector>> (*)(
     const ResolvedModel &, const EngineOptions &, const std::shared_ptr<LandmarkFinder> &);
 
-Result<std::shared_ptr<Detector>> make_yunet(const ResolvedModel &, const EngineOptions &,
+Result<std::shared_ptr<Detector>> make_yunet(const ResolvedModel &, std::shared_ptr<Engine>,
                                              const std::shared_ptr<LandmarkFinder> &);
-Result<std::shared_ptr<Detector>> make_ultralight(const ResolvedModel &, const EngineOptions &,
+Result<std::shared_ptr<Detector>> make_ultralight(const ResolvedModel &,
+                                                  std::shared_ptr<Engine>,
                                                   const std::shared_ptr<LandmarkFinder> &);
-Result<std::shared_ptr<Detector>> make_scrfd(const ResolvedModel &, const EngineOptions &,
+Result<std::shared_ptr<Detector>> make_scrfd(const ResolvedModel &, std::shared_ptr<Engine>,
                                              const std::shared_ptr<LandmarkFinder> &);
-Result<std::shared_ptr<Detector>> make_retinaface(const ResolvedModel &, const EngineOptions &,
+Result<std::shared_ptr<Detector>> make_retinaface(const ResolvedModel &,
+                                                  std::shared_ptr<Engine>,
                                                   const std::shared_ptr<LandmarkFinder> &);
-Result<std::shared_ptr<Detector>> make_ssd(const ResolvedModel &, const EngineOptions &,
+Result<std::shared_ptr<Detector>> make_ssd(const ResolvedModel &, std::shared_ptr<Engine>,
                                            const std::shared_ptr<LandmarkFinder> &);
 Result<std::shared_ptr<Detector>> make_mtcnn(const ResolvedModel &, const EngineOptions &,
                                              const std::shared_ptr<LandmarkFinder> &);

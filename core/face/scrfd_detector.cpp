@@ -86,13 +86,10 @@ class ScrfdDetector final : public Detector {
 } // namespace
 
 Result<std::shared_ptr<Detector>> make_scrfd(const ResolvedModel &model,
-                                             const EngineOptions &options,
+                                             std::shared_ptr<Engine> engine,
                                              const std::shared_ptr<LandmarkFinder> &) {
-    auto engine = acquire_engine(model, options);
-    if (!engine)
-        return std::move(engine).error();
     return std::shared_ptr<Detector>(
-        std::make_shared<ScrfdDetector>(model.descriptor, std::move(*engine)));
+        std::make_shared<ScrfdDetector>(model.descriptor, std::move(engine)));
 }
 
 } // namespace sphere

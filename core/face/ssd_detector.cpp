@@ -81,13 +81,10 @@ class SsdDetector final : public Detector {
 } // namespace
 
 Result<std::shared_ptr<Detector>> make_ssd(const ResolvedModel &model,
-                                           const EngineOptions &options,
+                                           std::shared_ptr<Engine> engine,
                                            const std::shared_ptr<LandmarkFinder> &landmarks) {
-    auto engine = acquire_engine(model, options);
-    if (!engine)
-        return std::move(engine).error();
     return std::shared_ptr<Detector>(
-        std::make_shared<SsdDetector>(model.descriptor, std::move(*engine), landmarks));
+        std::make_shared<SsdDetector>(model.descriptor, std::move(engine), landmarks));
 }
 
 } // namespace sphere

@@ -79,13 +79,10 @@ class UltralightDetector final : public Detector {
 } // namespace
 
 Result<std::shared_ptr<Detector>>
-make_ultralight(const ResolvedModel &model, const EngineOptions &options,
+make_ultralight(const ResolvedModel &model, std::shared_ptr<Engine> engine,
                 const std::shared_ptr<LandmarkFinder> &landmarks) {
-    auto engine = acquire_engine(model, options);
-    if (!engine)
-        return std::move(engine).error();
     return std::shared_ptr<Detector>(
-        std::make_shared<UltralightDetector>(model.descriptor, std::move(*engine), landmarks));
+        std::make_shared<UltralightDetector>(model.descriptor, std::move(engine), landmarks));
 }
 
 } // namespace sphere

@@ -111,13 +111,10 @@ class YunetDetector final : public Detector {
 } // namespace
 
 Result<std::shared_ptr<Detector>> make_yunet(const ResolvedModel &model,
-                                             const EngineOptions &options,
+                                             std::shared_ptr<Engine> engine,
                                              const std::shared_ptr<LandmarkFinder> &) {
-    auto engine = acquire_engine(model, options);
-    if (!engine)
-        return std::move(engine).error();
     return std::shared_ptr<Detector>(
-        std::make_shared<YunetDetector>(model.descriptor, std::move(*engine)));
+        std::make_shared<YunetDetector>(model.descriptor, std::move(engine)));
 }
 
 } // namespace sphere

@@ -11,7 +11,7 @@ Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &,
 }
 
 Result<Int8Calibration> calibrate_int8(const ResolvedModel &, std::span<const Tensor>,
-                                       const CalibrationProgress &) {
+                                       const CalibrationProgress &, Int8Judge *) {
     return fail(Errc::Unsupported, "int8 needs engine onednn, and this core was built without "
                                    "oneDNN (enable with -Donednn=enabled).");
 }

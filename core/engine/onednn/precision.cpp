@@ -63,7 +63,7 @@ Result<PlanSettings> fastest(const ResolvedModel &model, const Graph &graph) {
                 int8.error().message + " precision=auto goes on without int8.");
         return floats;
     }
-    if (int8->int8->cosine < kInt8LeastCosine)
+    if (!int8_is_accurate(*int8->int8, model.descriptor.task))
         return floats;
     const ModelInput &in = model.descriptor.input;
     const Dims input = {1, in.norm.order == ChannelOrder::Gray ? 1 : 3, in.height, in.width};
@@ -88,7 +88,8 @@ Result<PlanSettings> settings_for(const ResolvedModel &model, const Graph &graph
         if (int8 || model.descriptor.task == ModelTask::Embed ||
             (int8.error().code != Errc::NotFound && int8.error().code != Errc::Unsupported))
             return int8;
-        // One option serves recogniser and detector, and nothing calibrates detectors.
+        // One option serves recogniser, detector and landmark model, and not all that it names
+        // need be calibrated.
         log(LogLevel::Info, "Model " + model.descriptor.name +
                                 ": has no int8 calibration; another precision is used.");
         precision = Precision::Auto;
