@@ -2,6 +2,8 @@
 // The walk over a tensor's rows, and the kernel that every CPU has.
 #include "core/engine/onednn/rows.h"
 
+#include "core/base/cpu.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -70,9 +72,14 @@ void run_rows_with(RowKernel kernel, const RowPass &pass) {
 }
 
 RowKernel best_row() {
-    static const RowKernel best = row_avx512() != nullptr ? row_avx512()
-                                  : row_avx2() != nullptr ? row_avx2()
-                                                          : &row_portable;
+    static const RowKernel best = [] {
+        const CpuLevel level = cpu_level();
+        const RowKernel widest = level == CpuLevel::Avx512 ? row_avx512() : nullptr;
+        if (widest != nullptr)
+            return widest;
+        const RowKernel wide = level == CpuLevel::Scalar ? nullptr : row_avx2();
+        return wide != nullptr ? wide : &row_portable;
+    }();
     return best;
 }
 

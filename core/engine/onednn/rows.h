@@ -28,7 +28,7 @@ struct RowPass {
     std::int64_t code_picture() const { return (top + rows + bottom) * code_row(); }
 };
 
-/// Runs it with the best instructions that this CPU has.
+/// Runs it by best_row().
 void run_rows(const RowPass &pass);
 
 /// One row: `pixels` of `channels`, all pointers at its first value.
@@ -41,7 +41,7 @@ RowKernel row_avx512();
 /// nullptr where the compiler or the CPU has no AVX2.
 RowKernel row_avx2();
 
-/// The fastest of them.
+/// The fastest of them that cpu_level() allows.
 RowKernel best_row();
 
 /// The zero's code all around a picture of codes: rows above and below, both ends of each row.
