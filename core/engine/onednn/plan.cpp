@@ -77,6 +77,16 @@ std::shared_ptr<const DotWeights> WeightStore::get_dot(int value, const Constant
     return kept;
 }
 
+std::shared_ptr<const WinogradWeights>
+WeightStore::get_winograd(int value, const Constant &constant, std::int64_t tile) {
+    std::vector<std::shared_ptr<const WinogradWeights>> &kept = winograd_[value];
+    for (const auto &weights : kept)
+        if (weights->tile == tile)
+            return weights;
+    kept.push_back(std::make_shared<const WinogradWeights>(transform_weights(constant, tile)));
+    return kept.back();
+}
+
 dnnl::memory WeightStore::get(int value, const Constant &constant, const Dims &dims,
                               const dnnl::memory::desc &wanted) {
     std::vector<dnnl::memory> &layouts = kept_[value];
@@ -161,6 +171,14 @@ void Plan::run_dot_step(DotStep &step) {
     run_dot(step.kernel, step.conv, omp_get_max_threads == nullptr ? 1 : omp_get_max_threads());
 }
 
+void Plan::run_winograd_step(WinogradStep &step) {
+    step.conv.x = static_cast<const float *>(handle(step.x));
+    step.conv.addend = static_cast<const float *>(handle(step.addend));
+    step.conv.out = static_cast<float *>(handle(step.out));
+    run_winograd(*step.kernel, step.conv,
+                 omp_get_max_threads == nullptr ? 1 : omp_get_max_threads(), step.scratch);
+}
+
 void Plan::run_pair_step(PairStep &step) {
     step.chain.x = static_cast<const float *>(handle(step.x));
     step.chain.x_codes = static_cast<const std::uint8_t *>(handle(step.x_codes));
@@ -180,6 +198,8 @@ void Plan::run(const float *input, std::span<float *const> outputs) {
             run_pair_step(*step.pairs);
         else if (step.dot)
             run_dot_step(*step.dot);
+        else if (step.winograd)
+            run_winograd_step(*step.winograd);
         else
             // primitive::execute() makes the array anew at each call.
             dnnl::error::wrap_c_api(dnnl_primitive_execute(step.primitive.get(), stream_.get(),

@@ -9,6 +9,7 @@
 #include "core/engine/onednn/pairs.h"
 #include "core/engine/onednn/rows.h"
 #include "core/engine/onednn/shapes.h"
+#include "core/engine/onednn/winograd.h"
 
 #include <memory>
 #include <span>
@@ -30,7 +31,8 @@ class WeightStore {
     dnnl::memory get(int value, const Constant &constant, const Dims &dims,
                      const dnnl::memory::desc &wanted);
     bool holds(int value) const {
-        return kept_.contains(value) || int8_.contains(value) || dot_.contains(value);
+        return kept_.contains(value) || int8_.contains(value) || dot_.contains(value) ||
+               winograd_.contains(value);
     }
 
     /// Scales and sums of `constant` in int8 with `outputs` channels.
@@ -40,6 +42,9 @@ class WeightStore {
                           const dnnl::memory::desc &wanted);
     /// For kernels of our own.
     std::shared_ptr<const DotWeights> get_dot(int value, const Constant &constant);
+    /// Transformed for tiles of `tile` x `tile`; floats are needed as for get().
+    std::shared_ptr<const WinogradWeights> get_winograd(int value, const Constant &constant,
+                                                        std::int64_t tile);
 
   private:
     dnnl::engine engine_;
@@ -51,6 +56,7 @@ class WeightStore {
     std::unordered_map<int, std::vector<dnnl::memory>> kept_;
     std::unordered_map<int, Int8Entry> int8_;
     std::unordered_map<int, std::shared_ptr<const DotWeights>> dot_;
+    std::unordered_map<int, std::vector<std::shared_ptr<const WinogradWeights>>> winograd_;
 };
 
 /// What a plan computes in; accumulators are fp32 (int8: int32) throughout.
@@ -98,6 +104,12 @@ class Plan {
         DotConv conv;
         dnnl::memory x, addend, out, codes;
     };
+    struct WinogradStep { ///< a 3x3 convolution of our own
+        const WinogradKernel *kernel = nullptr;
+        WinogradConv conv;
+        dnnl::memory x, addend, out;
+        std::vector<float> scratch;
+    };
     struct Step { ///< a primitive, or what there is of the others
         dnnl::primitive primitive;
         std::unordered_map<int, dnnl::memory> memories;
@@ -105,6 +117,7 @@ class Plan {
         std::unique_ptr<RowStep> rows;
         std::unique_ptr<PairStep> pairs;
         std::unique_ptr<DotStep> dot;
+        std::unique_ptr<WinogradStep> winograd;
     };
     struct Block { ///< of the arena
         std::size_t bytes = 0;
@@ -126,6 +139,7 @@ class Plan {
     static void run_row_step(RowStep &step);
     static void run_pair_step(PairStep &step);
     static void run_dot_step(DotStep &step);
+    static void run_winograd_step(WinogradStep &step);
 
     dnnl::stream stream_;
     std::vector<Step> steps_;

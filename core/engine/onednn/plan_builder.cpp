@@ -36,6 +36,7 @@ Result<void> PlanBuilder::build() {
     plan_int8();
     plan_chains(takers);
     plan_preluded(takers);
+    plan_winograd(takers);
     Slot input;
     input.md = plain_md(dims(graph_.input));
     input.set = true;
@@ -64,6 +65,9 @@ void PlanBuilder::add_node(const Node &node, std::size_t index) {
     } else if (siblings_[index]) {
         if (siblings_[index]->front().point == index)
             add_siblings(*siblings_[index]);
+    } else if (winograd_[index]) {
+        if (winograd_[index]->last() == index)
+            add_winograd(*winograd_[index]);
     } else if (preluded_[index])
         add_dot(*preluded_[index], index);
     else if (int8_[index] && int8_[index]->dot) {

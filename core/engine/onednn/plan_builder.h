@@ -110,6 +110,15 @@ class PlanBuilder {
     const float *chain_weights(Plan::PairStep &step, int value, bool bias);
     ConvPair make_pair(Plan::PairStep &step, const Pair &nodes);
     ConvStem make_stem(Plan::PairStep &step, const Node &node);
+    struct WinogradNode { ///< a convolution by kernels of our own, and the PReLU behind it
+        std::size_t conv;
+        std::optional<std::size_t> prelu;
+        std::int64_t tile;
+        std::size_t last() const { return prelu.value_or(conv); }
+    };
+    std::int64_t winograd_tile(std::size_t conv) const; ///< 0 = does not fit
+    void plan_winograd(const SoleTakers &takers);
+    void add_winograd(const WinogradNode &nodes);
     void choose_layout();
     bool suits_winograd(const Node &node, const Dims &pads) const;
     ConvSpec conv_spec(const Node &node, const Dims &pads) const;
@@ -178,6 +187,7 @@ class PlanBuilder {
     std::map<std::pair<int, Dims>, Slot> codes_;                     ///< by value and border
     std::vector<std::shared_ptr<const Chain>> chains_;               ///< by node
     std::vector<std::shared_ptr<const std::vector<Pair>>> siblings_; ///< by node
+    std::vector<std::shared_ptr<const WinogradNode>> winograd_;      ///< by node
     int now_ = 0;
 };
 
