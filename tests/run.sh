@@ -95,7 +95,9 @@ compile() {
     local -a targets=()
     if [[ $compiled_only == yes ]]; then
         mapfile -t targets < <(chosen_tests --programs)
-        targets+=(gst/libgstsphere.so) # found at run time
+        # Found at run time; the second only where the build has OpenCV.
+        mapfile -t -O "${#targets[@]}" targets < <(ninja -C "$build" -t targets all |
+            sed -nE 's,^(gst/libgstsphere\.so|core/libspherecore-opencv-[0-9.]+\.so): .*,\1,p')
     fi
     run_quietly "$build/compile.log" ninja -C "$build" -j "${SPHERE_JOBS:-$(nproc)}" "${targets[@]}"
 }

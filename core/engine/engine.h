@@ -42,6 +42,7 @@ struct EngineOptions {
     int batch_timeout_ms = 0; ///< acquire_engine: how long a run() waits for those of other
                               ///< holders to share a batch with; 0 = not at all
     int batch_size = 0;       ///< pictures of such a batch; 0 = as the engine prefers
+    bool operator==(const EngineOptions &) const = default;
 };
 
 /// Most pictures that one run() takes, whatever the network allows.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // OpenCV's dnn module: ONNX, Caffe and what else readNet knows.
-#include "core/engine/backends.h"
+#include "core/engine/opencv_engine_part.h"
 
 #include <opencv2/core.hpp>
 #include <opencv2/dnn.hpp>
@@ -125,10 +125,7 @@ Result<void> try_out(Engine &engine, const ModelDescriptor &descriptor) {
     return engine.run(zeros, outputs);
 }
 
-} // namespace
-
-Result<std::shared_ptr<Engine>> make_opencv_engine(const ResolvedModel &model,
-                                                   const EngineOptions &options) {
+Result<std::shared_ptr<Engine>> make(const ResolvedModel &model, const EngineOptions &options) {
     SPHERE_TRY(require_fp32("opencv", options.precision));
     const ModelDescriptor &descriptor = model.descriptor;
     if (descriptor.framework == "fake" || descriptor.framework == "opencv-cascade")
@@ -145,12 +142,11 @@ Result<std::shared_ptr<Engine>> make_opencv_engine(const ResolvedModel &model,
     return engine;
 }
 
-bool opencv_engine_built() {
-    return true;
-}
-
-std::string opencv_engine_version() {
+std::string version() {
     return cv::getVersionString();
 }
 
+} // namespace
 } // namespace sphere
+
+const sphere::OpencvEnginePart sphere_opencv_engine = {&sphere::make, &sphere::version};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // OpenCV's Haar cascades (Viola, Jones, CVPR 2001): frontal faces, and the angle of their eyes.
-#include "core/face/detector_backends.h"
+#include "core/face/haar_detector_part.h"
 
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
@@ -134,13 +134,14 @@ class HaarDetector final : public Detector {
     cv::CascadeClassifier eyes_;
 };
 
-} // namespace
-
-Result<std::shared_ptr<Detector>> make_haar(const ResolvedModel &model, const EngineOptions &,
-                                            const std::shared_ptr<LandmarkFinder> &landmarks) {
+Result<std::shared_ptr<Detector>> make(const ResolvedModel &model,
+                                       const std::shared_ptr<LandmarkFinder> &landmarks) {
     auto detector = std::make_shared<HaarDetector>(model.descriptor, landmarks);
     SPHERE_TRY(detector->load(model));
     return std::shared_ptr<Detector>(std::move(detector));
 }
 
+} // namespace
 } // namespace sphere
+
+const sphere::HaarDetectorPart sphere_opencv_haar_detector = {&sphere::make};

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Picture files by OpenCV's imgcodecs.
+// Picture files, and what may be in them.
 #include "core/image/codec.h"
 
 #include "core/base/log.h"
+#include "core/base/part.h"
+#include "core/image/codec_opencv.h"
 #include "core/image/probe.h"
-
-#include <opencv2/imgcodecs.hpp>
 
 #include <algorithm>
 #include <cctype>
@@ -100,35 +100,24 @@ Result<void> check_header(const std::string &path, const std::vector<std::uint8_
     return {};
 }
 
-Image copy_of(const cv::Mat &mat) {
-    Image image(mat.cols, mat.rows);
-    const auto row_bytes = static_cast<std::size_t>(mat.cols) * 3;
-    for (int y = 0; y < mat.rows; ++y)
-        std::memcpy(image.bgr.data() + static_cast<std::size_t>(y) * row_bytes, mat.ptr(y),
-                    row_bytes);
-    return image;
-}
-
 bool usable(const Image &image) {
     return image.width > 0 && image.height > 0 &&
            image.bgr.size() == static_cast<std::size_t>(image.width) *
                                    static_cast<std::size_t>(image.height) * 3;
 }
 
+Result<const PictureCoder *> coder() {
+    return part_table<PictureCoder>("opencv", "sphere_opencv_picture_coder");
+}
+
 Result<std::vector<std::uint8_t>> encode(const Image &image, const char *extension,
-                                         const std::vector<int> &parameters) try {
+                                         int jpeg_quality) {
     if (!usable(image))
         return fail(Errc::InvalidArgument, "an empty picture cannot be encoded");
-    // imencode only reads; cv::Mat has no view of const data.
-    const cv::Mat mat(image.height, image.width, CV_8UC3,
-                      const_cast<std::uint8_t *>(image.bgr.data()));
-    std::vector<std::uint8_t> bytes;
-    if (!cv::imencode(extension, mat, bytes, parameters))
-        return fail(Errc::Unsupported, "this OpenCV cannot write ", extension, " files");
-    return bytes;
-} catch (const std::exception &e) {
-    return fail(Errc::Internal, "encoding a picture of ", image.width, "x", image.height,
-                " as ", extension, " failed: ", e.what());
+    const auto with = coder();
+    if (!with)
+        return with.error();
+    return (*with)->encode(image, extension, jpeg_quality);
 }
 
 /// Writes through a neighbour of mode 0600 that replaces `path` when it is whole.
@@ -166,20 +155,22 @@ Result<Image> read_image(const std::string &path) {
     return decode_image(path, *bytes);
 }
 
-Result<Image> decode_image(const std::string &path,
-                           const std::vector<std::uint8_t> &bytes) try {
+Result<Image> decode_image(const std::string &path, const std::vector<std::uint8_t> &bytes) {
     const std::optional<PictureHeader> header = probe_picture(bytes);
     SPHERE_TRY(check_header(path, bytes, header));
-    const cv::Mat mat = cv::imdecode(bytes, cv::IMREAD_COLOR);
-    if (mat.empty() || mat.type() != CV_8UC3)
+    const auto with = coder();
+    if (!with)
+        return with.error();
+    auto image = (*with)->decode(bytes);
+    if (!image)
+        return fail(image.error().code, path, " cannot be decoded: ", image.error().message);
+    if (image->width == 0)
         return fail(Errc::Corrupt, path, ": the ", header->format,
                     " data is damaged or of a kind that OpenCV cannot decode");
     if (header->ends_early)
         log(LogLevel::Warning,
             path + " ends early (truncated JPEG): its lower part is missing");
-    return copy_of(mat);
-} catch (const std::exception &e) { // cv::Exception, bad_alloc
-    return fail(Errc::Corrupt, path, " cannot be decoded: ", e.what());
+    return image;
 }
 
 Result<void> write_image(const std::string &path, const Image &image) {
@@ -192,7 +183,7 @@ Result<void> write_image(const std::string &path, const Image &image) {
         return fail(Errc::InvalidArgument, "cannot write ", path,
                     ": its name must end in .jpg, .jpeg or .png");
     auto bytes =
-        extension == ".png" ? encode(image, ".png", {}) : encode_jpeg(image, kJpegQuality);
+        extension == ".png" ? encode(image, ".png", 0) : encode_jpeg(image, kJpegQuality);
     if (!bytes) {
         Error error = std::move(bytes).error();
         error.message = "cannot write " + path + ": " + error.message;
@@ -204,7 +195,14 @@ Result<void> write_image(const std::string &path, const Image &image) {
 Result<std::vector<std::uint8_t>> encode_jpeg(const Image &image, int quality) {
     if (quality < 0 || quality > 100)
         return fail(Errc::InvalidArgument, "JPEG quality ", quality, " is not within 0 to 100");
-    return encode(image, ".jpg", {cv::IMWRITE_JPEG_QUALITY, quality});
+    return encode(image, ".jpg", quality);
+}
+
+Result<void> load_picture_coder() {
+    const auto with = coder();
+    if (!with)
+        return with.error();
+    return {};
 }
 
 } // namespace sphere

@@ -29,4 +29,8 @@ Result<void> write_image(const std::string &path, const Image &image);
 /// JPEG bytes of a picture; quality 0..100.
 Result<std::vector<std::uint8_t>> encode_jpeg(const Image &image, int quality);
 
+/// Loads what the functions above need, which the first of them does else, in a tenth of a
+/// second: for who cannot wait then. Errors: Unsupported.
+Result<void> load_picture_coder();
+
 } // namespace sphere

@@ -28,4 +28,8 @@ Result<std::vector<std::uint8_t>> encode_jpeg(const Image &, int) {
     return absent("cannot encode a JPEG");
 }
 
+Result<void> load_picture_coder() {
+    return absent("cannot encode pictures");
+}
+
 } // namespace sphere

@@ -29,6 +29,18 @@ static void gst_sphere_filter_finalize(GObject *object) {
     G_OBJECT_CLASS(parent_class)->finalize(object);
 }
 
+static GstStateChangeReturn gst_sphere_filter_change_state(GstElement *element,
+                                                           GstStateChange transition) {
+    auto *self = GST_SPHERE_FILTER(element);
+    auto *klass = GST_SPHERE_FILTER_GET_CLASS(self);
+    if (transition == GST_STATE_CHANGE_NULL_TO_READY && klass->prepare != nullptr)
+        sphere::gst::guarded_void(self, [&] { klass->prepare(self); });
+    const auto result = GST_ELEMENT_CLASS(parent_class)->change_state(element, transition);
+    if (transition == GST_STATE_CHANGE_READY_TO_NULL && klass->dismiss != nullptr)
+        sphere::gst::guarded_void(self, [&] { klass->dismiss(self); });
+    return result;
+}
+
 static gboolean gst_sphere_filter_start(GstBaseTransform *base) {
     auto *self = GST_SPHERE_FILTER(base);
     return guarded(self, gboolean{FALSE}, [&]() -> gboolean {
@@ -116,6 +128,7 @@ static void gst_sphere_filter_class_init(GstSphereFilterClass *klass) {
     auto *base_class = GST_BASE_TRANSFORM_CLASS(klass);
     object_class->get_property = gst_sphere_filter_get_property;
     object_class->finalize = gst_sphere_filter_finalize;
+    GST_ELEMENT_CLASS(klass)->change_state = gst_sphere_filter_change_state;
     base_class->start = gst_sphere_filter_start;
     base_class->stop = gst_sphere_filter_stop;
     base_class->set_caps = gst_sphere_filter_set_caps;

@@ -26,11 +26,14 @@ typedef struct _GstSphereFilter {
 } GstSphereFilter;
 
 /* Virtual functions; all optional but process. `open` and `close` bracket READY..PAUSED;
- * `process` works on a writable buffer in the streaming thread; `flush` at flushes, segments
- * and EOS. An Error from open() or set_info() is posted once on the bus; process() posts its
- * own where it returns GST_FLOW_ERROR. */
+ * `prepare` and `dismiss` bracket NULL..READY, for what may be loaded in other threads until
+ * `open`; `process` works on a writable buffer in the streaming thread; `flush` at flushes,
+ * segments and EOS. An Error from open() or set_info() is posted once on the bus; process()
+ * posts its own where it returns GST_FLOW_ERROR. */
 typedef struct _GstSphereFilterClass {
     GstBaseTransformClass parent_class;
+    void (*prepare)(GstSphereFilter *filter);
+    void (*dismiss)(GstSphereFilter *filter);
     sphere::Result<void> (*open)(GstSphereFilter *filter);
     void (*close)(GstSphereFilter *filter);
     sphere::Result<void> (*set_info)(GstSphereFilter *filter, const GstVideoInfo *info);

@@ -19,6 +19,7 @@
 #include "gst/base/frame.h"
 #include "gst/base/live.h"
 #include "gst/base/model_properties.h"
+#include "gst/base/preload.h"
 #include "gst/base/spherefilter.h"
 #include "gst/base/timestamps.h"
 #include "gst/elements/elements.h"
@@ -51,8 +52,20 @@ namespace {
 
 constexpr int kLargestInputPx = 4096;
 
+struct DetectorSettings {
+    std::string model, landmark_model;
+    EngineOptions engine;
+    bool operator==(const DetectorSettings &) const = default;
+};
+
+Result<std::shared_ptr<Detector>> load_detector(const DetectorSettings &settings) {
+    return make_detector(ModelStore::from_environment(), settings.model,
+                         settings.landmark_model, settings.engine);
+}
+
 struct DetectState {
     ModelProperties model;
+    sphere::gst::Preload<DetectorSettings, Detector> preload{&load_detector};
     std::mutex mutex; ///< guards what follows up to the blank line
     std::string landmark_model;
     std::string from_meta; ///< type of others' regions; empty = a model of ours detects
@@ -102,12 +115,32 @@ GST_ELEMENT_REGISTER_DEFINE(spheredetect, "spheredetect", GST_RANK_NONE,
                             gst_sphere_detect_get_type())
 #define STATE(obj) (reinterpret_cast<GstSphereDetect *>(obj)->state)
 
-static Result<void> gst_sphere_detect_open(GstSphereFilter *filter) {
+static DetectorSettings detector_settings(DetectState &state) {
+    DetectorSettings settings{state.model.model(), {}, state.model.engine_options()};
+    const std::lock_guard lock(state.mutex);
+    settings.landmark_model = state.landmark_model;
+    return settings;
+}
+
+static void gst_sphere_detect_prepare(GstSphereFilter *filter) {
     DetectState &state = *STATE(filter);
-    std::string landmark_model;
     {
         const std::lock_guard lock(state.mutex);
-        landmark_model = state.landmark_model;
+        if (!state.from_meta.empty())
+            return;
+    }
+    state.preload.begin(detector_settings(state));
+}
+
+static void gst_sphere_detect_dismiss(GstSphereFilter *filter) {
+    STATE(filter)->preload.drop();
+}
+
+static Result<void> gst_sphere_detect_open(GstSphereFilter *filter) {
+    DetectState &state = *STATE(filter);
+    const DetectorSettings settings = detector_settings(state);
+    {
+        const std::lock_guard lock(state.mutex);
         state.others_type = state.from_meta;
         if (!parse_input_size(state.input_size, state.options))
             return fail(Errc::InvalidArgument, "input-size=", state.input_size,
@@ -124,15 +157,14 @@ static Result<void> gst_sphere_detect_open(GstSphereFilter *filter) {
     }
     state.live.reset();
     if (!state.others_type.empty()) {
-        auto completer = FaceCompleter::make(ModelStore::from_environment(), landmark_model,
-                                             state.model.engine_options());
+        auto completer = FaceCompleter::make(ModelStore::from_environment(),
+                                             settings.landmark_model, settings.engine);
         if (!completer)
             return std::move(completer).error();
         state.completer = std::move(*completer);
         return {};
     }
-    auto detector = make_detector(ModelStore::from_environment(), state.model.model(),
-                                  landmark_model, state.model.engine_options());
+    auto detector = state.preload.get(settings);
     if (!detector)
         return std::move(detector).error();
     state.detector = std::move(*detector);
@@ -413,6 +445,8 @@ static void gst_sphere_detect_class_init(GstSphereDetectClass *klass) {
     object_class->set_property = gst_sphere_detect_set_property;
     object_class->get_property = gst_sphere_detect_get_property;
     object_class->finalize = gst_sphere_detect_finalize;
+    filter_class->prepare = gst_sphere_detect_prepare;
+    filter_class->dismiss = gst_sphere_detect_dismiss;
     filter_class->open = gst_sphere_detect_open;
     filter_class->close = gst_sphere_detect_close;
     filter_class->process = gst_sphere_detect_process;

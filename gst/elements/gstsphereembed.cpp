@@ -17,6 +17,7 @@
 #include "gst/base/face_convert.h"
 #include "gst/base/live.h"
 #include "gst/base/model_properties.h"
+#include "gst/base/preload.h"
 #include "gst/base/spherefilter.h"
 #include "gst/base/tracks_object.h"
 #include "gst/elements/elements.h"
@@ -41,8 +42,35 @@ namespace {
 
 constexpr guint kDefaultReembedInterval = 60;
 
+std::optional<FlipMode> flip_mode(GstSphereFlip flip) {
+    switch (flip) {
+    case GST_SPHERE_FLIP_NONE:
+        return FlipMode::None;
+    case GST_SPHERE_FLIP_CONCAT:
+        return FlipMode::Concat;
+    case GST_SPHERE_FLIP_SUM:
+        return FlipMode::Sum;
+    case GST_SPHERE_FLIP_DEFAULT:
+        break;
+    }
+    return std::nullopt;
+}
+
+struct EmbedderSettings {
+    std::string model;
+    std::optional<FlipMode> flip;
+    EngineOptions engine;
+    bool operator==(const EmbedderSettings &) const = default;
+};
+
+Result<std::shared_ptr<Embedder>> load_embedder(const EmbedderSettings &settings) {
+    return Embedder::make(ModelStore::from_environment(), settings.model, settings.flip,
+                          settings.engine);
+}
+
 struct EmbedState {
     ModelProperties model;
+    sphere::gst::Preload<EmbedderSettings, Embedder> preload{&load_embedder};
     std::mutex mutex; ///< guards what follows up to the blank line
     GstSphereFlip flip = GST_SPHERE_FLIP_DEFAULT;
     guint batch_size = 0;
@@ -62,20 +90,6 @@ struct EmbedState {
     sphere::gst::OncePerSecond log_fault;
     bool warned_of_template = false;
 };
-
-std::optional<FlipMode> flip_mode(GstSphereFlip flip) {
-    switch (flip) {
-    case GST_SPHERE_FLIP_NONE:
-        return FlipMode::None;
-    case GST_SPHERE_FLIP_CONCAT:
-        return FlipMode::Concat;
-    case GST_SPHERE_FLIP_SUM:
-        return FlipMode::Sum;
-    case GST_SPHERE_FLIP_DEFAULT:
-        break;
-    }
-    return std::nullopt;
-}
 
 } // namespace
 
@@ -98,18 +112,27 @@ static std::shared_ptr<Embedder> embedder_of(EmbedState &state) {
     return state.embedder;
 }
 
+static EmbedderSettings embedder_settings(EmbedState &state) {
+    EmbedderSettings settings{state.model.model(), {}, state.model.engine_options()};
+    const std::lock_guard lock(state.mutex);
+    settings.flip = flip_mode(state.flip);
+    settings.engine.batch_size = static_cast<int>(state.batch_size);
+    settings.engine.batch_timeout_ms = static_cast<int>(state.batch_timeout_ms);
+    return settings;
+}
+
+static void gst_sphere_embed_prepare(GstSphereFilter *filter) {
+    EmbedState &state = *STATE(filter);
+    state.preload.begin(embedder_settings(state));
+}
+
+static void gst_sphere_embed_dismiss(GstSphereFilter *filter) {
+    STATE(filter)->preload.drop();
+}
+
 static Result<void> gst_sphere_embed_open(GstSphereFilter *filter) {
     EmbedState &state = *STATE(filter);
-    GstSphereFlip flip = GST_SPHERE_FLIP_DEFAULT;
-    EngineOptions options = state.model.engine_options();
-    {
-        const std::lock_guard lock(state.mutex);
-        flip = state.flip;
-        options.batch_size = static_cast<int>(state.batch_size);
-        options.batch_timeout_ms = static_cast<int>(state.batch_timeout_ms);
-    }
-    auto embedder = Embedder::make(ModelStore::from_environment(), state.model.model(),
-                                   flip_mode(flip), options);
+    auto embedder = state.preload.get(embedder_settings(state));
     if (!embedder)
         return std::move(embedder).error();
     state.warned_of_template = false;
@@ -371,6 +394,8 @@ static void gst_sphere_embed_class_init(GstSphereEmbedClass *klass) {
     object_class->get_property = gst_sphere_embed_get_property;
     object_class->finalize = gst_sphere_embed_finalize;
     GST_BASE_TRANSFORM_CLASS(klass)->query = gst_sphere_embed_query;
+    filter_class->prepare = gst_sphere_embed_prepare;
+    filter_class->dismiss = gst_sphere_embed_dismiss;
     filter_class->open = gst_sphere_embed_open;
     filter_class->close = gst_sphere_embed_close;
     filter_class->process = gst_sphere_embed_process;

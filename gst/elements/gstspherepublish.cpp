@@ -17,6 +17,7 @@
  * location=faces.jsonl ! fakesink
  * ]|
  */
+#include "core/image/codec.h"
 #include "gst/base/face_convert.h"
 #include "gst/base/record_convert.h"
 #include "gst/base/spherefilter.h"
@@ -57,6 +58,10 @@ static Result<void> gst_sphere_publish_open(GstSphereFilter *filter) {
     state.presence.reset();
     state.events.clear();
     state.shots.clear();
+    // Now rather than at the first event, which would wait for it.
+    if (settings.mode == PublishMode::Events && settings.best_shot)
+        if (const Result<void> loaded = load_picture_coder(); !loaded)
+            sphere::gst::post_warning(GST_ELEMENT_CAST(filter), loaded.error());
     return sphere::gst::open_publisher(GST_ELEMENT_CAST(filter), state, settings);
 }
 

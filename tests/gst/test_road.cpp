@@ -347,6 +347,48 @@ TEST(MissingModel, IsOneErrorThatNamesTheRemedyAtReadyToPaused) {
     }
 }
 
+// What READY began to load is only taken where it is still what is asked for.
+TEST(Preload, ModelsSetInReadyAreTheOnesThatRun) {
+    GstElement *bin = gst_parse_bin_from_description(
+        "spheredetect name=detect model=no-such-model ! spherealign ! sphereembed name=embed "
+        "model=fake-embed",
+        TRUE, nullptr);
+    gst_object_ref_sink(bin);
+    ElementOnBus element(bin);
+    ASSERT_EQ(gst_element_set_state(bin, GST_STATE_READY), GST_STATE_CHANGE_SUCCESS);
+    for (const auto &[name, model] :
+         {std::pair{"detect", "fake-detect"}, std::pair{"embed", "fake-embed-112"}}) {
+        GstElement *child = gst_bin_get_by_name(GST_BIN(bin), name);
+        g_object_set(child, "model", model, nullptr);
+        gst_object_unref(child);
+    }
+    const Harness harness(gst_harness_new_with_element(bin, "sink", "src"));
+    gst_harness_set_src_caps_str(harness.get(), caps_of("BGR", {200, 200}).c_str());
+    GstBuffer *out = gst_harness_push_and_pull(harness.get(), make_frame("BGR", {200, 200}, 0));
+    ASSERT_NE(out, nullptr);
+    EXPECT_EQ(embedding_of(out).size(), 128U);
+    EXPECT_STREQ(gst_sphere_face_get_crop_template(
+                     gst_sphere_face_meta_peek_face(gst_buffer_get_sphere_face_meta(out), 0)),
+                 "arcface-112x112");
+    gst_buffer_unref(out);
+    EXPECT_TRUE(element.messages(GST_MESSAGE_ERROR).empty());
+}
+
+// Nobody asks for what was begun.
+TEST(Preload, ReadyAndBackLeavesNothingBehind) {
+    for (const char *model : {"fake-embed", "no-such-model"}) {
+        GstElement *made = gst_element_factory_make("sphereembed", nullptr);
+        gst_object_ref_sink(made);
+        ElementOnBus element(made);
+        g_object_set(made, "model", model, nullptr);
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_EQ(gst_element_set_state(made, GST_STATE_READY), GST_STATE_CHANGE_SUCCESS);
+            EXPECT_EQ(gst_element_set_state(made, GST_STATE_NULL), GST_STATE_CHANGE_SUCCESS);
+        }
+        EXPECT_TRUE(element.messages(GST_MESSAGE_ERROR).empty());
+    }
+}
+
 TEST(Properties, EveryOneHasBlurbDefaultAndWorksBothWays) {
     for (const char *factory : {"spheredetect", "spherealign", "sphereembed", "spherematch",
                                 "sphereoverlay", "spherepublish", "sphereattributes"}) {

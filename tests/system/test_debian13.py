@@ -21,7 +21,7 @@ MORE_PACKAGES = ["libgstreamer-plugins-bad1.0-dev", "libonnxruntime-dev", "libsq
 # Hundreds of packages that the suites below do not use.
 LEFT_OUT = {"chromium", "npm"}
 SOURCES = ("meson.build", "meson_options.txt", "core", "gst", "models", "pipelines", "tests")
-LIBRARIES = ("core/libspherecore.so", "gst/libgstsphere.so", "gst/meta/libgstspheremeta.so")
+LIBRARIES = ("core/libspherecore.so", "core/libspherecore-opencv-[0-9.]+.so", "gst/libgstsphere.so", "gst/meta/libgstspheremeta.so")
 # What Debian 12 does not have, or has older: meson's name of the test, its program, the cases that must run and how
 # many at least.
 TESTS = (("test_engine", "tests/conformance/test_engine", (("/onnxruntime$", 8), ("/onednn_", 16))),

@@ -47,4 +47,8 @@ Result<Graph> load_graph(const ResolvedModel &model) {
     return graph;
 }
 
+Dims one_picture(const ModelInput &input) {
+    return {1, input.norm.order == ChannelOrder::Gray ? 1 : 3, input.height, input.width};
+}
+
 } // namespace sphere::onednn

@@ -11,4 +11,7 @@ namespace sphere::onednn {
 /// same files give the same graph. Errors: NotFound, Io, Corrupt, Unsupported, Mismatch.
 Result<Graph> load_graph(const ResolvedModel &model);
 
+/// Shape of one picture of the size that the descriptor says.
+Dims one_picture(const ModelInput &input);
+
 } // namespace sphere::onednn

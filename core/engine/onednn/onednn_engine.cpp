@@ -35,12 +35,12 @@ class ThreadTrial {
     explicit ThreadTrial(Dims shape) : shape_(std::move(shape)) {}
     const Dims &shape() const { return shape_; }
     bool decided() const { return chosen_ > 0; }
-    int threads(int all) const { return decided() ? chosen_ : runs_ < kRuns ? all : 1; }
+    int threads(int all) const { return decided() ? chosen_ : runs_ < kRuns ? 1 : all; }
 
     /// What the last run took; true when that decided.
     bool note(double seconds, int all) {
         if (runs_ % kRuns > 0) { // the first of each makes the plan
-            double &best = runs_ < kRuns ? all_s_ : one_s_;
+            double &best = runs_ < kRuns ? one_s_ : all_s_;
             best = std::min(best, seconds);
         }
         if (++runs_ < 2 * kRuns)
@@ -59,15 +59,16 @@ class ThreadTrial {
 
 class OnednnEngine final : public Engine {
   public:
-    OnednnEngine(Graph graph, const ResolvedModel &model, int threads,
-                 const PlanSettings &settings)
-        : engine_(dnnl::engine::kind::cpu, 0),
-          weights_(engine_, settings.int8 ? settings.int8->weight_bits : 8),
-          graph_(std::move(graph)), model_(model), settings_(settings), lanes_(threads),
-          plans_(static_cast<std::size_t>(threads)) {
+    OnednnEngine(Graph graph, const ResolvedModel &model, int threads, Preparation with)
+        : engine_(std::move(with.engine)), weights_(std::move(with.weights)),
+          graph_(std::move(graph)), model_(model), settings_(std::move(with.settings)),
+          lanes_(threads), plans_(static_cast<std::size_t>(threads)) {
         if (threads > 1)
             calm_openmp();
         model_.descriptor.batch = 0; // whatever the exporter baked: shapes are inferred anew
+        if (with.plan)
+            plans_[0].push_front(
+                {one_picture(model.descriptor.input), 1, std::move(with.plan)});
     }
 
     Result<void> run(const sphere::Tensor &input,
@@ -93,9 +94,13 @@ class OnednnEngine final : public Engine {
 
     /// A network that does not fit its descriptor fails here, not at the first frame.
     Result<void> try_out() {
-        const ModelInput &in = model_.descriptor.input;
+        if (!plans_[0].empty()) { // it has been run
+            SPHERE_TRY(check_outputs(*plans_[0].front().plan, 1));
+            release_weights();
+            return {};
+        }
         sphere::Tensor zeros;
-        zeros.reset({1, in.norm.order == ChannelOrder::Gray ? 1 : 3, in.height, in.width});
+        zeros.reset(one_picture(model_.descriptor.input));
         std::vector<sphere::Tensor> outputs;
         return run(zeros, outputs);
     }
@@ -293,11 +298,11 @@ Result<std::shared_ptr<Engine>> make_onednn_engine(const ResolvedModel &model,
         auto graph = load_graph(model);
         if (!graph)
             return std::move(graph).error();
-        auto settings = settings_for(model, *graph, options.precision);
-        if (!settings)
-            return std::move(settings).error();
-        auto engine = std::make_shared<OnednnEngine>(std::move(*graph), model,
-                                                     thread_count(options.threads), *settings);
+        auto with = prepare(model, *graph, options.precision);
+        if (!with)
+            return std::move(with).error();
+        auto engine = std::make_shared<OnednnEngine>(
+            std::move(*graph), model, thread_count(options.threads), std::move(*with));
         SPHERE_TRY(engine->try_out());
         return std::shared_ptr<Engine>(std::move(engine));
     } catch (const std::exception &exception) {

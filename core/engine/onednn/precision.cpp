@@ -4,7 +4,7 @@
 
 #include "core/base/log.h"
 #include "core/engine/calibration.h"
-#include "core/engine/onednn/probe.h"
+#include "core/engine/onednn/network.h"
 
 #include <cstdio>
 
@@ -52,49 +52,49 @@ PlanSettings float_settings(Precision precision) {
     return settings;
 }
 
-Result<PlanSettings> fastest(const ResolvedModel &model, const Graph &graph) {
+Result<Preparation> fastest(const ResolvedModel &model, const Graph &graph) {
     PlanSettings floats = float_settings(Precision::Auto);
     if (int8_weight_bits() == 0)
-        return floats;
+        return Preparation(floats);
     auto int8 = int8_settings(model);
     if (!int8) {
         if (int8.error().code != Errc::NotFound)
             log(LogLevel::Warning,
                 int8.error().message + " precision=auto goes on without int8.");
-        return floats;
+        return Preparation(floats);
     }
     if (!int8_is_accurate(*int8->int8, model.descriptor.task))
-        return floats;
-    const ModelInput &in = model.descriptor.input;
-    const Dims input = {1, in.norm.order == ChannelOrder::Gray ? 1 : 3, in.height, in.width};
-    auto times = time_plans(graph, input, *int8, floats);
-    if (!times)
-        return std::move(times).error();
+        return Preparation(floats);
+    auto race = time_plans(graph, one_picture(model.descriptor.input), *int8, floats);
+    if (!race)
+        return std::move(race).error();
     char took[96];
     std::snprintf(took, sizeof took, "%.2f ms a picture in int8, %.2f ms without",
-                  times->first * 1e3, times->second * 1e3);
-    log(LogLevel::Info,
-        "Model " + model.descriptor.name + ": " + took +
-            (times->first < times->second ? ": int8 is used." : ": int8 is not used."));
-    return times->first < times->second ? int8 : floats;
+                  race->first_s * 1e3, race->second_s * 1e3);
+    log(LogLevel::Info, "Model " + model.descriptor.name + ": " + took +
+                            (race->first_won() ? ": int8 is used." : ": int8 is not used."));
+    return std::move(race->winner);
 }
 
 } // namespace
 
-Result<PlanSettings> settings_for(const ResolvedModel &model, const Graph &graph,
-                                  Precision precision) {
+Result<Preparation> prepare(const ResolvedModel &model, const Graph &graph,
+                            Precision precision) {
     if (precision == Precision::Int8) {
         auto int8 = int8_settings(model);
         if (int8 || model.descriptor.task == ModelTask::Embed ||
             (int8.error().code != Errc::NotFound && int8.error().code != Errc::Unsupported))
-            return int8;
+            return int8 ? Result<Preparation>(Preparation(std::move(*int8)))
+                        : std::move(int8).error();
         // One option serves recogniser, detector and landmark model, and not all that it names
         // need be calibrated.
         log(LogLevel::Info, "Model " + model.descriptor.name +
                                 ": has no int8 calibration; another precision is used.");
         precision = Precision::Auto;
     }
-    return precision == Precision::Auto ? fastest(model, graph) : float_settings(precision);
+    if (precision != Precision::Auto)
+        return Preparation(float_settings(precision));
+    return fastest(model, graph);
 }
 
 } // namespace sphere::onednn

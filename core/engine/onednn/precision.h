@@ -3,16 +3,17 @@
 #pragma once
 
 #include "core/engine/onednn/graph.h"
-#include "core/engine/onednn/plan.h"
+#include "core/engine/onednn/probe.h"
 #include "core/model/store.h"
 
 namespace sphere::onednn {
 
-/// `precision` as settings; for Auto the fastest that keeps the model's accuracy: int8 where
+/// `precision` made ready; for Auto the fastest that keeps the model's accuracy: int8 where
 /// somebody has calibrated it, the calibration says so and it is measured to be faster here;
-/// bf16 where the CPU is made for it; else fp32. Throws as Plan. Errors, of Int8 alone: those
-/// of load_calibration(), Unsupported (this CPU), Mismatch (calibrated for another CPU).
-Result<PlanSettings> settings_for(const ResolvedModel &model, const Graph &graph,
-                                  Precision precision);
+/// bf16 where the CPU is made for it; else fp32. What the measuring made is kept. Throws as
+/// Plan. Errors: those of Plan, and of Int8 alone those of load_calibration(), Unsupported
+/// (this CPU), Mismatch (calibrated for another CPU).
+Result<Preparation> prepare(const ResolvedModel &model, const Graph &graph,
+                            Precision precision);
 
 } // namespace sphere::onednn

@@ -4,7 +4,7 @@
 
 #include "core/engine/onednn/plan.h"
 
-#include <utility>
+#include <memory>
 
 namespace sphere::onednn {
 
@@ -15,10 +15,25 @@ bool cpu_has_bf16();
 /// slower than fp32. Measured once a process, in a few milliseconds.
 bool bf16_is_faster();
 
-/// Seconds that one input takes by each of two settings on one thread: the best of a few runs
-/// in turns. Makes both plans, with weights of their own, for that while. Throws as Plan.
-Result<std::pair<double, double>> time_plans(const Graph &graph, const Dims &input,
-                                             const PlanSettings &first,
-                                             const PlanSettings &second);
+/// What an engine starts with.
+struct Preparation {
+    explicit Preparation(PlanSettings of);
+
+    PlanSettings settings;
+    dnnl::engine engine;
+    WeightStore weights;
+    std::unique_ptr<Plan> plan; ///< of one input by one thread, and has run; or nullptr
+};
+
+struct Race {
+    double first_s, second_s;
+    Preparation winner;
+    bool first_won() const { return first_s < second_s; }
+};
+
+/// Which of two settings takes one input faster on one thread, and in how many seconds: the
+/// best of a few runs in turns, fewer where it is plain. Throws as Plan.
+Result<Race> time_plans(const Graph &graph, const Dims &input, const PlanSettings &first,
+                        const PlanSettings &second);
 
 } // namespace sphere::onednn
