@@ -34,6 +34,8 @@ Result<CheckOptions> read_options(const GalleryContext &context,
         return std::move(judgement).error();
     options.metric = judgement->metric;
     options.threshold = static_cast<float>(judgement->threshold);
+    if (const auto own = own_threshold(stamp, options.metric))
+        options.most_threshold = *own;
     auto margin = arguments.number("margin", default_margin(options.metric), 0, 1e9);
     if (!margin)
         return std::move(margin).error();

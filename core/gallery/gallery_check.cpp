@@ -3,6 +3,7 @@
 #include "core/gallery/gallery_check.h"
 
 #include "core/gallery/leave_one_out.h"
+#include "core/model/store.h"
 
 #include <algorithm>
 #include <span>
@@ -194,6 +195,18 @@ const char *finding_name(FindingKind kind) {
         return "no-embedding";
     }
     return "";
+}
+
+std::optional<float> own_threshold(const std::optional<EmbeddingStamp> &stamp, Metric metric) {
+    if (!stamp)
+        return std::nullopt;
+    const auto descriptor = ModelStore::from_environment().find(stamp->model);
+    if (!descriptor)
+        return std::nullopt;
+    const auto found = descriptor->metrics.find(metric_name(metric));
+    if (found == descriptor->metrics.end())
+        return std::nullopt;
+    return static_cast<float>(found->second.identifying());
 }
 
 Result<GalleryCheck> check_gallery(const GallerySnapshot &snapshot,

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,8 +21,9 @@ namespace sphere {
 
 struct CheckOptions {
     Metric metric = Metric::Cosine;
-    float threshold = 0;      ///< the one in use
-    float margin = 0;         ///< likewise; 0 = off
+    float threshold = 0;                                           ///< the one in use
+    float margin = 0;                                              ///< likewise; 0 = off
+    float most_threshold = std::numeric_limits<float>::infinity(); ///< that is suggested
     double target_far = 0.01; ///< wanted share of strangers who are named
     int most_probes = 4000;   ///< of more faces, evenly chosen ones are tried
     int threads = 1;          ///< of a search in a large gallery
@@ -56,13 +58,20 @@ struct GalleryCheck {
     std::size_t returning = 0;       ///< tried: faces of people with two or more
     std::size_t returning_named = 0; ///< rightly
     /// The highest threshold at which no more than target_far of the strangers are named, with
-    /// the margin in use; empty where there are fewer than two people.
+    /// the margin in use, and never above most_threshold; empty where there are fewer than two
+    /// people.
     std::optional<float> suggested_threshold;
     /// At the suggested one.
     std::size_t returning_named_suggested = 0;
     bool unsafe = false; ///< more than target_far of the strangers are named
     std::vector<Finding> findings;
 };
+
+/// What a recogniser says of itself, for a face against a whole gallery: a CheckOptions::
+/// most_threshold. The faces of a gallery are few beside all strangers there are: that few of
+/// them would be taken for another gives no reason to go beyond it. Empty where its descriptor
+/// is not found or has none.
+std::optional<float> own_threshold(const std::optional<EmbeddingStamp> &stamp, Metric metric);
 
 /// `faces` are those of `snapshot` with what else is known of them; may be empty. Cosine
 /// distances of 1e-4 or less are the same picture. Errors: InvalidArgument, as make_index.

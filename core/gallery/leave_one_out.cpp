@@ -67,9 +67,12 @@ GalleryCheck judge_left_out(std::span<const LeftOut> probes, const CheckOptions 
     }
     check.returning_named = returning_named(probes, options.threshold, options.margin);
     check.suggested_threshold = suggest(probes, options);
-    if (check.suggested_threshold)
+    if (check.suggested_threshold) {
+        check.suggested_threshold =
+            std::min(*check.suggested_threshold, options.most_threshold);
         check.returning_named_suggested =
             returning_named(probes, *check.suggested_threshold, options.margin);
+    }
     check.unsafe = static_cast<double>(check.strangers_named) >
                    options.target_far * static_cast<double>(check.strangers) * (1 + 1e-9);
     return check;

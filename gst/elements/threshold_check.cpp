@@ -46,6 +46,8 @@ Result<ThresholdCheck::Outcome> look(const std::string &location, const MatchedG
     options.metric = in_use.metric;
     options.threshold = in_use.threshold;
     options.margin = in_use.margin;
+    if (const auto own = own_threshold(gallery.snapshot().stamp, in_use.metric))
+        options.most_threshold = *own;
     options.target_far = kTargetFar;
     options.most_probes = kProbes;
     const bool in_store = gallery.options().in_store();

@@ -184,6 +184,9 @@ class Gallery(unittest.TestCase):
         first = self.act("check", "--threshold", "0", "--metric", "cosine", code=1)
         self.assertEqual((first["unsafe"], first["strangers"]), (False, 2))
         self.assertEqual(kinds(first), ["unusable"])  # gradients are no good photographs, and nothing else is wrong
+        # Whoever may be named: the suggestion keeps to what the model says of itself.
+        loose = self.act("check", "--threshold", "1.9", "--metric", "cosine", "--far", "1", code=1)
+        self.assertEqual((loose["unsafe"], loose["suggested_threshold"]), (False, 0.4))
         self.enrol("zoe", "ada")  # one face under two names
         found = self.act("check", "--margin", "0", code=1)
         self.assertIn("two-names", kinds(found))

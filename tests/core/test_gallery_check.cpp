@@ -100,6 +100,22 @@ TEST(GalleryCheck, TheTargetShareIsKept) {
     EXPECT_LE(*check(snapshot, options(1, 0.01)).suggested_threshold, distance_of(1));
 }
 
+TEST(GalleryCheck, TheSuggestionIsNeverLooserThanTheMost) {
+    // Nobody is near anybody: by the count alone anything up to 60 degrees keeps the share.
+    const GallerySnapshot snapshot =
+        gallery({{"a", 0}, {"a", 50}, {"b", 110}, {"c", 170}, {"d", 230}, {"e", 290}});
+    for (const float in_use : {20.0F, 58.0F}) {
+        CheckOptions asked = options(in_use, 0.4);
+        ASSERT_GT(*check(snapshot, asked).suggested_threshold, distance_of(55));
+        EXPECT_EQ(check(snapshot, asked).returning_named_suggested, 2u);
+        asked.most_threshold = distance_of(40);
+        EXPECT_EQ(*check(snapshot, asked).suggested_threshold, distance_of(40));
+        EXPECT_EQ(check(snapshot, asked).returning_named_suggested, 0u);
+        asked.most_threshold = distance_of(90); // a bound, no wish
+        EXPECT_LT(*check(snapshot, asked).suggested_threshold, distance_of(61));
+    }
+}
+
 TEST(GalleryCheck, TheMarginKeepsStrangersOut) {
     // A stranger between two people is named without a margin, and not with one.
     const GallerySnapshot snapshot = gallery({{"a", 0}, {"b", 12}, {"x", 5}});

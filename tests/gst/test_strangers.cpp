@@ -259,7 +259,7 @@ TEST(SelfCheck, WarnsOnceOfAnUnsafeThresholdAndSuggestsAnother) {
     g_object_get(match, "stats", &stats, nullptr);
     gdouble suggested = 2;
     EXPECT_TRUE(gst_structure_get_double(stats, "suggested-threshold", &suggested));
-    EXPECT_LT(suggested, 0.9);
+    EXPECT_LE(suggested, 0.4 + 1e-6) << "looser than the model's own";
     guint64 unsafe = 0;
     EXPECT_TRUE(gst_structure_get_uint64(stats, "threshold-unsafe", &unsafe));
     EXPECT_EQ(unsafe, 1U);
