@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <unistd.h>
 
 namespace sphere {
@@ -23,8 +24,9 @@ namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kMaxBytes = 4U << 20;
 constexpr std::size_t kMaxRanges = 8192;
-constexpr std::int64_t kMaxFaces = 1'000'000'000;
+constexpr std::int64_t kMaxCount = 1'000'000'000;
 constexpr double kMaxLandmarkError = 1000;
+constexpr double kMaxValue = std::numeric_limits<float>::max(); ///< of a range's ends
 
 std::string file_name(const ResolvedModel &model) {
     return model.descriptor.name + ".int8.json";
@@ -69,13 +71,21 @@ constexpr struct {
                      {"landmarks_p95", &FaceAgreement::landmarks_p95, kMaxLandmarkError},
                      {"score_mean", &FaceAgreement::score_mean, 1}};
 
+// An integer of 0 to kMaxCount; -1 where it is something else.
+int count_of(const Json &json) {
+    if (!json.is_number_integer())
+        return -1;
+    // What does not fit is negative then, or too large all the same.
+    const auto value = json.get<std::int64_t>();
+    return value >= 0 && value <= kMaxCount ? static_cast<int>(value) : -1;
+}
+
 // False where a number is out of its bounds.
 bool parse_faces(const Json &json, FaceAgreement &faces) {
     for (const auto &count : kFaceCounts) {
-        const auto value = json.at(count.name).get<std::int64_t>();
-        if (value < 0 || value > kMaxFaces)
+        faces.*count.member = count_of(json.at(count.name));
+        if (faces.*count.member < 0)
             return false;
-        faces.*count.member = static_cast<int>(value);
     }
     for (const auto &measure : kFaceMeasures) {
         const double value = json.at(measure.name).get<double>();
@@ -101,8 +111,10 @@ Result<Int8Calibration> parse(const std::string &path, const Json &json) {
     Int8Calibration result;
     result.model = json.value("model", "");
     result.sha256 = json.value("sha256", "");
-    result.pictures = json.value("pictures", 0);
-    result.weight_bits = json.value("weight_bits", 8); // older files have none
+    result.pictures = count_of(json.value("pictures", Json(0)));
+    if (result.pictures < 0)
+        return corrupt(path, "its pictures are no number");
+    result.weight_bits = count_of(json.value("weight_bits", Json(8))); // older files have none
     if (result.weight_bits != 7 && result.weight_bits != 8)
         return corrupt(path, "weight_bits is neither 7 nor 8");
     result.cosine = json.value("cosine", 0.0);
@@ -113,10 +125,10 @@ Result<Int8Calibration> parse(const std::string &path, const Json &json) {
     if (!ranges.is_object() || ranges.size() > kMaxRanges || nodes.size() > kMaxRanges)
         return corrupt(path, "its ranges are not a table");
     for (const auto &[name, pair] : ranges.items()) {
-        const ValueRange range{pair.at(0).get<float>(), pair.at(1).get<float>()};
-        if (!std::isfinite(range.low) || !std::isfinite(range.high) || range.low > range.high)
+        const double low = pair.at(0).get<double>(), high = pair.at(1).get<double>();
+        if (!(std::abs(low) <= kMaxValue && std::abs(high) <= kMaxValue && low <= high))
             return corrupt(path, "the range of " + shown(name) + " is no range");
-        result.ranges[name] = range;
+        result.ranges[name] = {static_cast<float>(low), static_cast<float>(high)};
     }
     for (const Json &node : nodes)
         result.fp32_nodes.insert(node.get<std::string>());

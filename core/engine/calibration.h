@@ -54,7 +54,7 @@ inline constexpr double kInt8LeastCosine = 0.99;
 /// Likewise for a detector: least share of agreed faces and mean IoU, most distance of
 /// landmarks in eye distances. Another detector's landmarks are several times as far away, and
 /// recognition does not notice this much (docs/engines.md).
-inline constexpr double kInt8LeastFaceShare = 0.99;
+inline constexpr double kInt8LeastFaceShare = 0.98;
 inline constexpr double kInt8LeastIou = 0.95;
 inline constexpr double kInt8MostLandmarkError = 0.02;
 

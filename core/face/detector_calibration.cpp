@@ -72,7 +72,10 @@ class FaceJudge final : public Int8Judge {
             return 0.0;
         if (faces.agreed == 0)
             return kLost;
-        return std::max({(1 - faces.share()) / (1 - kInt8LeastFaceShare),
+        // One face more or less is at the threshold by chance, and says nothing of a layer.
+        const int most = std::max(faces.fp32, faces.int8);
+        const double lost = std::max(0.0, most - faces.agreed - 1.0) / most;
+        return std::max({lost / (1 - kInt8LeastFaceShare),
                          (1 - faces.iou) / (1 - kInt8LeastIou),
                          faces.landmarks_mean / kInt8MostLandmarkError}) /
                kShareOfBar;

@@ -8,7 +8,7 @@ import struct
 import tempfile
 import unittest
 
-from cli_support import DATA, need, run, run_json
+from cli_support import DATA, ROOT, need, run, run_json
 
 DETECTOR = ["--detector", "yunet-320"]
 
@@ -96,6 +96,65 @@ class Quantize(unittest.TestCase):
         automatic, _ = self.represent("auto")
         self.assertEqual(automatic.returncode, 0, automatic.stderr)
         self.assertIn("goes on without int8", automatic.stderr)
+
+
+class QuantizeDetector(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        need("photos/compreface", models=["yunet-320"])
+        listing = run_json("models", "list")[1]["models"]
+        weights = next(m for m in listing if m["name"] == "yunet-320")["files"][0]["path"]
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        shutil.copy(weights, folder.name)
+        descriptor = os.path.join(ROOT, "models", "yunet-320.json")
+        cls.model = shutil.copy(descriptor, folder.name)
+        cls.stored = os.path.join(folder.name, "yunet-320.int8.json")
+        cls.images = os.path.join(DATA, "photos", "compreface")
+
+    def quantize(self, *arguments):
+        return run("quantize", "--model", self.model, *arguments)
+
+    def faces(self, *precision):
+        done = run("detect", "--json", "--detector", self.model, "--engine", "onednn", *precision,
+                   os.path.join(self.images, "016_8.jpg"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)["images"][0]["faces"]
+
+    def test_bad_use(self):
+        for arguments, says in ((["--aligned", "--images", self.images], "--aligned"),
+                                (["--detector", "yunet-320", "--images", self.images], "--detector"),
+                                (["--images", os.path.join(DATA, "photos", "no_faces")], "no face")):
+            done = self.quantize(*arguments)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(says, done.stderr)
+        done = run("detect", "--detector-precision", "int9", os.path.join(self.images, "016_8.jpg"))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("--detector-precision", done.stderr)
+
+    def test_int8_finds_the_same_faces(self):
+        done = self.quantize("--images", self.images, "--json")
+        if "built without" in done.stderr or "needs AVX2" in done.stderr:
+            self.skipTest(done.stderr.strip())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        document = json.loads(done.stdout)
+        self.assertEqual(document["path"], self.stored)
+        self.assertNotIn("cosine", document)
+        agreement = document["faces"]
+        self.assertGreater(agreement["fp32"], 30)
+        self.assertGreaterEqual(agreement["agreed"], 0.95 * agreement["fp32"])
+        self.assertGreater(agreement["iou"], 0.95)
+        self.assertLess(agreement["landmarks_mean"], 0.03)
+        self.assertGreater(document["int8_products"], 0.3)
+        with open(self.stored, encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["faces"], agreement)
+        fp32, int8 = self.faces("--precision", "fp32"), self.faces("--precision", "int8")
+        self.assertEqual(len(fp32), 8)
+        self.assertEqual(len(int8), 8)
+        self.assertNotEqual(fp32, int8)
+        self.assertEqual(self.faces("--precision", "fp32", "--detector-precision", "int8"), int8)
+        text = self.quantize("--images", self.images)
+        self.assertIn("by both", text.stdout)
 
 
 if __name__ == "__main__":
