@@ -42,6 +42,11 @@ def wait_for(condition, timeout_s=30):
     return False
 
 
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Broker:
     """mosquitto in a folder of its own."""
 
@@ -58,11 +63,7 @@ class Broker:
         with open(os.path.join(self.folder, "broker.log"), "ab") as log:
             self.process = subprocess.Popen(["mosquitto", "-c", os.path.join(self.folder, "mosquitto.conf")],
                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        assert wait_for(self.answers), "mosquitto does not start"
-
-    def answers(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        assert wait_for(lambda: answers(self.port)), "mosquitto does not start"
 
     def stop(self):
         if self.process:
@@ -355,6 +356,7 @@ class SecretsTest(PublishTest):
                                    str(port), self.path("bodies"), PASSWORD], stdin=subprocess.DEVNULL)
         self.addCleanup(server.wait)
         self.addCleanup(server.kill)
+        self.assertTrue(wait_for(lambda: answers(port)), "the receiver does not start")
         road = (f"{SOURCE.format(30)} ! spherepublish location=http://127.0.0.1:{port}/hook spill-max-bytes=0 "
                 "drain-timeout=5000 {} ! fakesink")
         said = self.launch(road.format(""), no_proxy="127.0.0.1").communicate()[0]
