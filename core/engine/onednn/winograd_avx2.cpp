@@ -14,9 +14,6 @@ namespace {
 
 constexpr int kGroup = kWinogradGroup; ///< with 16 channels 12 of the 16 registers
 
-SPHERE_AVX2_INLINE __m256 times(float factor, __m256 x) {
-    return _mm256_mul_ps(_mm256_set1_ps(factor), x);
-}
 SPHERE_AVX2_INLINE __m256 plus(__m256 a, float factor, __m256 x) { // a + factor * x
     return _mm256_fmadd_ps(_mm256_set1_ps(factor), x, a);
 }
