@@ -4,6 +4,7 @@
 #include "core/engine/onednn/dot.h"
 
 #include "core/base/cpu.h"
+#include "core/engine/onednn/bands.h"
 #include "core/engine/onednn/int8.h"
 
 #include <algorithm>
@@ -235,14 +236,7 @@ void run_dot(DotKernel kernel, const DotConv &conv, int threads) {
                 for (std::int64_t s = first; s < std::min(first + group, last); ++s)
                     run_strip(kernel, conv, block, strips.at(s));
     };
-    if (bands == 1)
-        return band(0);
-// ThreadSanitizer does not see how GNU OpenMP's threads wait for each other.
-#if defined(_OPENMP) && !defined(__SANITIZE_THREAD__)
-#pragma omp parallel for num_threads(static_cast <int>(bands)) schedule(static)
-#endif
-    for (std::int64_t i = 0; i < bands; ++i)
-        band(i);
+    run_bands(bands, band);
 }
 
 } // namespace sphere::onednn

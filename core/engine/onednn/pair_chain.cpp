@@ -2,6 +2,8 @@
 // A chain of pairs as one pass: each row that a stage has made goes at once to the next one.
 #include "core/engine/onednn/pairs.h"
 
+#include "core/engine/onednn/bands.h"
+
 #include <algorithm>
 #include <memory>
 
@@ -250,14 +252,7 @@ void run_pairs(const PairKernel &kernel, const PairChain &chain, int threads,
         for (std::int64_t n = 0; n < chain.pictures; ++n)
             made.run(n, rows * i / bands, rows * (i + 1) / bands);
     };
-    if (bands == 1)
-        return band(0);
-// ThreadSanitizer does not see how GNU OpenMP's threads wait for each other.
-#if defined(_OPENMP) && !defined(__SANITIZE_THREAD__)
-#pragma omp parallel for num_threads(static_cast <int>(bands)) schedule(static)
-#endif
-    for (std::int64_t i = 0; i < bands; ++i)
-        band(i);
+    run_bands(bands, band);
 }
 
 } // namespace sphere::onednn

@@ -24,6 +24,11 @@ dnnl::memory::desc row_major(const Dims &dims, dnnl::memory::data_type type) {
     return {dims, type, strides};
 }
 
+// That the library's primitives would take here.
+int thread_count() {
+    return omp_get_max_threads == nullptr ? 1 : omp_get_max_threads();
+}
+
 // nullptr where there is no memory.
 void *handle(const dnnl::memory &memory) {
     return memory.get(true) == nullptr ? nullptr : memory.get_data_handle();
@@ -168,15 +173,14 @@ void Plan::run_dot_step(DotStep &step) {
     to.addend = static_cast<const float *>(handle(step.addend));
     to.out = static_cast<float *>(handle(step.out));
     to.codes = static_cast<std::uint8_t *>(handle(step.codes));
-    run_dot(step.kernel, step.conv, omp_get_max_threads == nullptr ? 1 : omp_get_max_threads());
+    run_dot(step.kernel, step.conv, thread_count());
 }
 
 void Plan::run_winograd_step(WinogradStep &step) {
     step.conv.x = static_cast<const float *>(handle(step.x));
     step.conv.addend = static_cast<const float *>(handle(step.addend));
     step.conv.out = static_cast<float *>(handle(step.out));
-    run_winograd(*step.kernel, step.conv,
-                 omp_get_max_threads == nullptr ? 1 : omp_get_max_threads(), step.scratch);
+    run_winograd(*step.kernel, step.conv, thread_count(), step.scratch);
 }
 
 void Plan::run_pair_step(PairStep &step) {
@@ -184,8 +188,7 @@ void Plan::run_pair_step(PairStep &step) {
     step.chain.x_codes = static_cast<const std::uint8_t *>(handle(step.x_codes));
     step.chain.out = static_cast<float *>(handle(step.out));
     step.chain.codes = static_cast<std::uint8_t *>(handle(step.out_codes));
-    run_pairs(*step.kernel, step.chain,
-              omp_get_max_threads == nullptr ? 1 : omp_get_max_threads(), step.scratch);
+    run_pairs(*step.kernel, step.chain, thread_count(), step.scratch);
 }
 
 void Plan::run(const float *input, std::span<float *const> outputs) {

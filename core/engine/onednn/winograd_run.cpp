@@ -3,6 +3,8 @@
 // as stay near, then each sixteen channels' weights pass by once for all of them.
 #include "core/engine/onednn/winograd.h"
 
+#include "core/engine/onednn/bands.h"
+
 #include <algorithm>
 #include <array>
 
@@ -132,14 +134,7 @@ void run_winograd(const WinogradKernel &kernel, const WinogradConv &conv, int th
         else
             worker.run({0, tiles, blocks * i / bands, blocks * (i + 1) / bands});
     };
-    if (bands == 1)
-        return band(0);
-// ThreadSanitizer does not see how GNU OpenMP's threads wait for each other.
-#if defined(_OPENMP) && !defined(__SANITIZE_THREAD__)
-#pragma omp parallel for num_threads(static_cast <int>(bands)) schedule(static)
-#endif
-    for (std::int64_t i = 0; i < bands; ++i)
-        band(i);
+    run_bands(bands, band);
 }
 
 } // namespace sphere::onednn
