@@ -3,9 +3,13 @@
 // points.
 #include "core/face/aligner.h"
 
+#include "core/image/kernels.h"
+
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <numbers>
+#include <vector>
 
 namespace sphere {
 namespace {
@@ -26,9 +30,7 @@ constexpr double kNoseDepth = 0.5;
 // SphereFace template: (71.7366 - 51.5989) / (92.2848 - 51.5989)).
 constexpr double kLevelNose = 0.495;
 
-double luma(const std::uint8_t *bgr) { // BT.601
-    return 0.114 * bgr[0] + 0.587 * bgr[1] + 0.299 * bgr[2];
-}
+constexpr double kLumaUnit = 1000; ///< kernels count luma in thousandths
 
 struct Measures {
     double mean = 0;
@@ -39,43 +41,62 @@ Measures measure(const Image &crop) {
     Measures measures;
     if (crop.width < 3 || crop.height < 3)
         return measures;
-    std::vector<float> grey(static_cast<std::size_t>(crop.width) * crop.height);
-    double sum = 0;
-    for (std::size_t i = 0; i < grey.size(); ++i) {
-        grey[i] = static_cast<float>(luma(crop.bgr.data() + 3 * i));
-        sum += grey[i];
+    const kernels::Kernels &loops = kernels::kernels_in_use();
+    const std::ptrdiff_t w = crop.width;
+    thread_local std::vector<std::int32_t> luma; // of three rows, one after another in turn
+    luma.resize(3 * static_cast<std::size_t>(w));
+    double sum = 0, total = 0, squares = 0;
+    for (std::ptrdiff_t y = 0; y < crop.height; ++y) {
+        std::int32_t *below = luma.data() + y % 3 * w;
+        sum += static_cast<double>(
+            loops.bytes_to_luma(crop.bgr.data() + 3 * y * w, crop.width, below));
+        if (y < 2)
+            continue;
+        std::int64_t of_row[2] = {0, 0}; // whole numbers: the same in any order
+        loops.sum_laplacians(luma.data() + (y - 2) % 3 * w + 1,
+                             luma.data() + (y - 1) % 3 * w + 1, below + 1, crop.width - 2,
+                             of_row);
+        total += static_cast<double>(of_row[0]);
+        squares += static_cast<double>(of_row[1]);
     }
-    measures.mean = sum / static_cast<double>(grey.size());
-    double total = 0, squares = 0;
-    const int w = crop.width;
-    for (int y = 1; y + 1 < crop.height; ++y)
-        for (int x = 1; x + 1 < w; ++x) {
-            const float *p = grey.data() + static_cast<std::ptrdiff_t>(y) * w + x;
-            const double value = p[-1] + p[1] + p[-w] + p[w] - 4 * p[0];
-            total += value;
-            squares += value * value;
-        }
+    measures.mean = sum / kLumaUnit / (static_cast<double>(crop.width) * crop.height);
     const double n = static_cast<double>(crop.width - 2) * (crop.height - 2);
-    measures.laplacian_variance = std::max(0.0, squares / n - (total / n) * (total / n));
+    measures.laplacian_variance =
+        std::max(0.0, squares / n - (total / n) * (total / n)) / (kLumaUnit * kLumaUnit);
     return measures;
 }
 
-// Sums over a crop of one colour difference next to luma.
-struct HueSums {
-    double c = 0, cc = 0, cy = 0;
-
-    void add(double difference, double luma_value) {
-        c += difference;
-        cc += difference * difference;
-        cy += difference * luma_value;
-    }
-    // The variance that luma does not account for: that of the residues of a straight line.
-    double unexplained(double n, double mean_y, double variance_y) const {
-        const double mean = c / n, covariance = cy / n - mean * mean_y;
-        const double variance = cc / n - mean * mean;
-        return variance_y > 0 ? variance - covariance * covariance / variance_y : variance;
-    }
+// Means over a crop of products of two of b, g, r and 1.
+struct Moments {
+    double b, g, r, bb, gg, rr, bg, br, gr;
 };
+
+Moments moments_of(const Image &crop) {
+    const kernels::Kernels &loops = kernels::kernels_in_use();
+    std::int64_t sums[9] = {};
+    constexpr std::size_t kAtOnce = 1U << 20U;
+    for (std::size_t at = 0; at < crop.bgr.size(); at += 3 * kAtOnce)
+        loops.sum_moments(crop.bgr.data() + at,
+                          static_cast<int>(std::min(kAtOnce, (crop.bgr.size() - at) / 3)),
+                          sums);
+    const double n = static_cast<double>(crop.width) * crop.height;
+    const auto mean = [&](std::size_t i) { return static_cast<double>(sums[i]) / n; };
+    return {mean(0), mean(1), mean(2), mean(3), mean(4), mean(5), mean(6), mean(7), mean(8)};
+}
+
+double luma(double b, double g, double r) { // BT.601
+    return 0.114 * b + 0.587 * g + 0.299 * r;
+}
+
+// The variance of a colour less luma that luma does not account for: that of the residues of a
+// straight line. Of the means of the colour, its square and its product with luma, and of luma
+// alike.
+double unexplained(double c, double cc, double cy, double y, double yy) {
+    const double variance_y = yy - y * y;
+    const double mean = c - y, covariance = (cy - yy) - mean * y;
+    const double variance = (cc - 2 * cy + yy) - mean * mean;
+    return variance_y > 0 ? variance - covariance * covariance / variance_y : variance;
+}
 
 // Leaves all at 0 where the points say nothing.
 void estimate_pose(const Landmarks5 &points, Quality &quality) {
@@ -120,21 +141,16 @@ double falling(double value, double good, double bad) {
 // lines, in grey levels, and all others of 2.3 or more.
 bool is_monochrome(const Image &crop) {
     constexpr double kMostDeviation = 1.2;
-    const double n = static_cast<double>(crop.width) * crop.height;
-    if (n < 1)
+    constexpr double kBlueToCb = 0.564, kRedToCr = 0.713; // BT.601, as luma
+    if (crop.width < 1 || crop.height < 1)
         return false;
-    double y_sum = 0, y_squares = 0;
-    HueSums blue, red;
-    for (std::size_t i = 0; i + 2 < crop.bgr.size(); i += 3) {
-        const std::uint8_t *bgr = crop.bgr.data() + i;
-        const double y = luma(bgr);
-        y_sum += y;
-        y_squares += y * y;
-        blue.add(0.564 * (bgr[0] - y), y); // Cb and Cr of BT.601
-        red.add(0.713 * (bgr[2] - y), y);
-    }
-    const double mean = y_sum / n, variance = y_squares / n - mean * mean;
-    return std::max(blue.unexplained(n, mean, variance), red.unexplained(n, mean, variance)) <
+    const Moments m = moments_of(crop);
+    const double y = luma(m.b, m.g, m.r);
+    const double by = luma(m.bb, m.bg, m.br), gy = luma(m.bg, m.gg, m.gr),
+                 ry = luma(m.br, m.gr, m.rr);
+    const double yy = luma(by, gy, ry);
+    return std::max(kBlueToCb * kBlueToCb * unexplained(m.b, m.bb, by, y, yy),
+                    kRedToCr * kRedToCr * unexplained(m.r, m.rr, ry, y, yy)) <
            kMostDeviation * kMostDeviation;
 }
 

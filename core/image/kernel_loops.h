@@ -143,8 +143,9 @@ void interleave_four(const BgrArrays &in, int n, float *__restrict out) {
     }
 }
 
-void locate_patch_taps(double x, double y, double dx, double dy, int row_floats, int n,
-                       std::int32_t *__restrict offsets, float *__restrict weights) {
+/// Taps of pixels first .. first + n of a row of a warp, as blend_patch_row takes them.
+void locate_patch_taps(double x, double y, double dx, double dy, int first, int row_floats,
+                       int n, std::int32_t *__restrict offsets, float *__restrict weights) {
     const std::ptrdiff_t step = n;
     std::int32_t *__restrict a0 = offsets;
     std::int32_t *__restrict a1 = offsets + step;
@@ -155,7 +156,7 @@ void locate_patch_taps(double x, double y, double dx, double dy, int row_floats,
     float *__restrict w2 = weights + 2 * step;
     float *__restrict w3 = weights + 3 * step;
     for (int i = 0; i < n; ++i) {
-        const double px = x + i * dx, py = y + i * dy;
+        const double px = x + (first + i) * dx, py = y + (first + i) * dy;
         const int ix = static_cast<int>(px), iy = static_cast<int>(py); // floor: not negative
         const auto fx = static_cast<float>(px - ix), fy = static_cast<float>(py - iy);
         const std::int32_t offset = iy * row_floats + 4 * ix;
@@ -196,6 +197,19 @@ void blend_patch_row(const float *__restrict patch, const std::int32_t *__restri
     }
 }
 
+void warp_patch_row(double x, double y, double dx, double dy, const float *patch,
+                    int row_floats, int n, std::uint8_t *out) {
+    constexpr int kBlock = 64;
+    std::int32_t offsets[4 * kBlock];
+    float weights[4 * kBlock];
+    for (int first = 0; first < n; first += kBlock) {
+        const int count = n - first < kBlock ? n - first : kBlock;
+        locate_patch_taps(x, y, dx, dy, first, row_floats, count, offsets, weights);
+        blend_patch_row(patch, offsets, weights, count,
+                        out + 3 * static_cast<std::ptrdiff_t>(first));
+    }
+}
+
 void round_to_bytes(const BgrArrays &in, int n, std::uint8_t *__restrict out) {
     const float *__restrict b = in.b;
     const float *__restrict g = in.g;
@@ -204,6 +218,83 @@ void round_to_bytes(const BgrArrays &in, int n, std::uint8_t *__restrict out) {
         out[3 * i] = static_cast<std::uint8_t>(round_positive(b[i]));
         out[3 * i + 1] = static_cast<std::uint8_t>(round_positive(g[i]));
         out[3 * i + 2] = static_cast<std::uint8_t>(round_positive(r[i]));
+    }
+}
+
+/// Pixels that are taken apart at a time; sums of their products fit 32 bits.
+constexpr int kSplitPixels = 256;
+
+struct SplitPixels {
+    std::int16_t b[kSplitPixels], g[kSplitPixels], r[kSplitPixels];
+};
+
+inline void split(const std::uint8_t *__restrict bgr, int n, SplitPixels &out) {
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+        out.b[i] = bgr[3 * i];
+        out.g[i] = bgr[3 * i + 1];
+        out.r[i] = bgr[3 * i + 2];
+    }
+}
+
+std::int64_t bytes_to_luma(const std::uint8_t *__restrict bgr, int n,
+                           std::int32_t *__restrict out) {
+    SplitPixels pixels;
+    std::int64_t total = 0;
+    for (std::ptrdiff_t first = 0; first < n; first += kSplitPixels) {
+        const int count = n - first < kSplitPixels ? static_cast<int>(n - first) : kSplitPixels;
+        split(bgr + 3 * first, count, pixels);
+        std::int32_t sum = 0;
+        for (int i = 0; i < count; ++i) {
+            const std::int32_t luma = 114 * pixels.b[i] + 587 * pixels.g[i] + 299 * pixels.r[i];
+            out[first + i] = luma;
+            sum += luma;
+        }
+        total += sum;
+    }
+    return total;
+}
+
+void sum_laplacians(const std::int32_t *__restrict above, const std::int32_t *__restrict row,
+                    const std::int32_t *__restrict below, int n,
+                    std::int64_t *__restrict sums) {
+    std::int64_t total = 0, squares = 0;
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+        const std::int32_t value = row[i - 1] + row[i + 1] + above[i] + below[i] - 4 * row[i];
+        total += value;
+        squares += static_cast<std::int64_t>(value) * value;
+    }
+    sums[0] += total;
+    sums[1] += squares;
+}
+
+inline std::int32_t sum_products(const std::int16_t *__restrict a,
+                                 const std::int16_t *__restrict b, int n) {
+    std::int32_t sum = 0;
+    for (int i = 0; i < n; ++i)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+void sum_moments(const std::uint8_t *__restrict bgr, int n, std::int64_t *__restrict sums) {
+    SplitPixels p;
+    for (std::ptrdiff_t first = 0; first < n; first += kSplitPixels) {
+        const int count = n - first < kSplitPixels ? static_cast<int>(n - first) : kSplitPixels;
+        split(bgr + 3 * first, count, p);
+        std::int32_t b = 0, g = 0, r = 0;
+        for (int i = 0; i < count; ++i) {
+            b += p.b[i];
+            g += p.g[i];
+            r += p.r[i];
+        }
+        sums[0] += b;
+        sums[1] += g;
+        sums[2] += r;
+        sums[3] += sum_products(p.b, p.b, count);
+        sums[4] += sum_products(p.g, p.g, count);
+        sums[5] += sum_products(p.r, p.r, count);
+        sums[6] += sum_products(p.b, p.g, count);
+        sums[7] += sum_products(p.b, p.r, count);
+        sums[8] += sum_products(p.g, p.r, count);
     }
 }
 
@@ -226,9 +317,12 @@ constexpr Kernels make_kernels(CpuLevel level) {
             &round_and_normalize,
             &normalize_channel,
             &interleave_four,
-            &locate_patch_taps,
+            &warp_patch_row,
             &blend_patch_row,
-            &round_to_bytes};
+            &round_to_bytes,
+            &bytes_to_luma,
+            &sum_laplacians,
+            &sum_moments};
 }
 
 } // namespace

@@ -89,19 +89,33 @@ struct Kernels {
     /// b, g, r and one more float that means nothing, a pixel.
     void (*interleave_four)(const BgrArrays &in, int n, float *out);
 
-    /// Taps of one row of a warp whose taps all lie inside the patch: pixel i samples (x + i
-    /// dx, y + i dy) of the patch, coordinates not negative; `row_floats` floats a patch row.
-    /// Fills what blend_patch_row takes.
-    void (*locate_patch_taps)(double x, double y, double dx, double dy, int row_floats, int n,
-                              std::int32_t *offsets, float *weights);
+    /// One row of a warp whose taps all lie inside the patch: pixel i is the blend of the four
+    /// pixels around (x + i dx, y + i dy) of the patch, coordinates not negative, rounded to 8
+    /// bits; b, g, r interleaved. `row_floats` floats a patch row, four a pixel.
+    void (*warp_patch_row)(double x, double y, double dx, double dy, const float *patch,
+                           int row_floats, int n, std::uint8_t *out);
 
-    /// One row of a warp: pixel i is the sum of weights[k n + i] times the four floats at
-    /// patch + offsets[k n + i], k = 0..3, rounded to 8 bits; b, g, r interleaved.
+    /// As warp_patch_row for taps of any place: pixel i is the sum of weights[k n + i] times
+    /// the four floats at patch + offsets[k n + i], k = 0..3, rounded to 8 bits; b, g, r
+    /// interleaved.
     void (*blend_patch_row)(const float *patch, const std::int32_t *offsets,
                             const float *weights, int n, std::uint8_t *out);
 
     /// Rounds to 8 bits: b, g, r interleaved.
     void (*round_to_bytes)(const BgrArrays &in, int n, std::uint8_t *out);
+
+    /// Luma in thousandths, exact: out[i] = 114 b + 587 g + 299 r (BT.601-7 2.5.1) of
+    /// interleaved bytes. Returns their sum.
+    std::int64_t (*bytes_to_luma)(const std::uint8_t *bgr, int n, std::int32_t *out);
+
+    /// Adds the Laplacians of n pixels of a row of luma in thousandths to sums[0] and their
+    /// squares to sums[1], exactly. Reads row[-1] and row[n].
+    void (*sum_laplacians)(const std::int32_t *above, const std::int32_t *row,
+                           const std::int32_t *below, int n, std::int64_t *sums);
+
+    /// Adds the sums of b, g, r, b b, g g, r r, b g, b r and g r of n pixels of interleaved
+    /// bytes, exactly.
+    void (*sum_moments)(const std::uint8_t *bgr, int n, std::int64_t *sums);
 };
 
 /// The versions, null where the compiler's target lacks the instructions. On 64-bit ARM the

@@ -268,13 +268,14 @@ void warp_from_patch(const Source &source, const Affine &inverse, const RectI &p
     const bool inside = all_inside(inverse, part, out);
     const auto &m = inverse.m;
     for (int y = 0; y < out.height; ++y) {
-        if (inside)
-            loops.locate_patch_taps(m[1] * y + m[2] - part.x, m[4] * y + m[5] - part.y, m[0],
-                                    m[3], 4 * part.w, out.width, offsets, weights);
-        else
-            locate_patch_row(inverse, y, out.width, bounds, part, offsets, weights);
-        loops.blend_patch_row(patch, offsets, weights, out.width,
-                              out.bgr.data() + static_cast<std::ptrdiff_t>(y) * out.width * 3);
+        std::uint8_t *row = out.bgr.data() + static_cast<std::ptrdiff_t>(y) * out.width * 3;
+        if (inside) {
+            loops.warp_patch_row(m[1] * y + m[2] - part.x, m[4] * y + m[5] - part.y, m[0], m[3],
+                                 patch, 4 * part.w, out.width, row);
+            continue;
+        }
+        locate_patch_row(inverse, y, out.width, bounds, part, offsets, weights);
+        loops.blend_patch_row(patch, offsets, weights, out.width, row);
     }
 }
 

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -155,26 +157,71 @@ TEST_P(PixelKernels, Packing) {
 
 TEST_P(PixelKernels, Warping) {
     for (int round = 0; round < kRounds && !HasFailure(); ++round) {
-        const int n = length();
+        const int n = std::min(length(), 150);
         const auto count = static_cast<std::size_t>(n);
-        std::uniform_real_distribution<double> slope(0, 1.5), start(0, 20);
-        const double x = start(random_), y = start(random_), dx = slope(random_),
-                     dy = slope(random_);
+        // Along the row to the right or to the left, down or up, within the patch.
+        std::uniform_real_distribution<double> slope(-1.5, 1.5), start(0, 20);
+        const double dx = slope(random_), dy = slope(random_);
+        const double x = start(random_) - std::min(0.0, dx * n),
+                     y = start(random_) - std::min(0.0, dy * n);
         const int columns = 24 + static_cast<int>(1.5 * n), rows = columns;
+        const std::size_t pixels = static_cast<std::size_t>(columns) * rows;
+        const auto patch = values<float>(4 * pixels, 0, 255);
+        compare<std::uint8_t>(3 * count, [&](const Kernels &k, std::uint8_t *out) {
+            k.warp_patch_row(x, y, dx, dy, patch.data(), 4 * columns, n, out);
+        });
         std::vector<std::int32_t> offsets(4 * count);
-        std::vector<float> weights(4 * count);
-        compare<std::int32_t>(4 * count, [&](const Kernels &k, std::int32_t *out) {
-            k.locate_patch_taps(x, y, dx, dy, 4 * columns, n, out, weights.data());
-            std::copy_n(out, 4 * count, offsets.begin());
-        });
-        compare<float>(4 * count, [&](const Kernels &k, float *out) {
-            std::vector<std::int32_t> unused(4 * count);
-            k.locate_patch_taps(x, y, dx, dy, 4 * columns, n, unused.data(), out);
-        });
-        const auto patch =
-            values<float>(4 * static_cast<std::size_t>(columns) * (rows + 1), 0, 255);
+        for (std::int32_t &offset : offsets)
+            offset = 4 * static_cast<std::int32_t>(random_() % pixels);
+        const auto weights = values<float>(4 * count, 0, 0.25);
         compare<std::uint8_t>(3 * count, [&](const Kernels &k, std::uint8_t *out) {
             k.blend_patch_row(patch.data(), offsets.data(), weights.data(), n, out);
+        });
+    }
+}
+
+// Next to plain sums as well: the scalar version goes about it in blocks.
+TEST_P(PixelKernels, Measuring) {
+    for (int round = 0; round < kRounds && !HasFailure(); ++round) {
+        const int n = length();
+        const auto count = static_cast<std::size_t>(n);
+        // All at their greatest now and then: sums must hold them.
+        const double least = round % 8 == 0 ? 255 : 0;
+        const auto bytes = values<std::uint8_t>(3 * count + 16, least, 256);
+        const std::uint8_t *bgr = bytes.data() + shift();
+        compare<std::int32_t>(count, [&](const Kernels &k, std::int32_t *out) {
+            const std::int64_t sum = k.bytes_to_luma(bgr, n, out);
+            ASSERT_EQ(sum, std::accumulate(out, out + n, std::int64_t{0}));
+            for (std::size_t i = 0; i < count; ++i)
+                ASSERT_EQ(out[i],
+                          114 * bgr[3 * i] + 587 * bgr[3 * i + 1] + 299 * bgr[3 * i + 2]);
+        });
+        std::int64_t moments[9] = {3, 3, 3, 3, 3, 3, 3, 3, 3};
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::int64_t b = bgr[3 * i], g = bgr[3 * i + 1], r = bgr[3 * i + 2];
+            const std::int64_t each[9] = {b, g, r, b * b, g * g, r * r, b * g, b * r, g * r};
+            std::transform(each, each + 9, moments, moments, std::plus<>());
+        }
+        compare<std::int64_t>(9, [&](const Kernels &k, std::int64_t *out) {
+            std::fill_n(out, 9, 3);
+            k.sum_moments(bgr, n, out);
+            ASSERT_TRUE(std::equal(out, out + 9, moments));
+        });
+        const auto luma = values<std::int32_t>(3 * (count + 2), 0, 255001);
+        const std::int32_t *above = luma.data() + shift() % 8 + 1, *row = above + count + 2,
+                           *below = row + count + 2;
+        std::int64_t total = 5, squares = 5;
+        for (std::ptrdiff_t i = 0; i < n; ++i) {
+            const std::int64_t value =
+                row[i - 1] + row[i + 1] + above[i] + below[i] - 4 * row[i];
+            total += value;
+            squares += value * value;
+        }
+        compare<std::int64_t>(2, [&](const Kernels &k, std::int64_t *out) {
+            out[0] = out[1] = 5;
+            k.sum_laplacians(above, row, below, n, out);
+            ASSERT_EQ(out[0], total);
+            ASSERT_EQ(out[1], squares);
         });
     }
 }
