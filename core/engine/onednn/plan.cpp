@@ -183,6 +183,13 @@ void Plan::run_winograd_step(WinogradStep &step) {
     run_winograd(*step.kernel, step.conv, thread_count(), step.scratch);
 }
 
+void Plan::run_upsample_step(UpsampleStep &step) {
+    step.sum.x = static_cast<const float *>(handle(step.x));
+    step.sum.addend = static_cast<const float *>(handle(step.addend));
+    step.sum.out = static_cast<float *>(handle(step.out));
+    run_upsampled_sum(step.sum, thread_count());
+}
+
 void Plan::run_pair_step(PairStep &step) {
     step.chain.x = static_cast<const float *>(handle(step.x));
     step.chain.x_codes = static_cast<const std::uint8_t *>(handle(step.x_codes));
@@ -203,6 +210,8 @@ void Plan::run(const float *input, std::span<float *const> outputs) {
             run_dot_step(*step.dot);
         else if (step.winograd)
             run_winograd_step(*step.winograd);
+        else if (step.upsample)
+            run_upsample_step(*step.upsample);
         else
             // primitive::execute() makes the array anew at each call.
             dnnl::error::wrap_c_api(dnnl_primitive_execute(step.primitive.get(), stream_.get(),

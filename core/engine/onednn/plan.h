@@ -9,6 +9,7 @@
 #include "core/engine/onednn/pairs.h"
 #include "core/engine/onednn/rows.h"
 #include "core/engine/onednn/shapes.h"
+#include "core/engine/onednn/upsample.h"
 #include "core/engine/onednn/winograd.h"
 
 #include <memory>
@@ -110,6 +111,10 @@ class Plan {
         dnnl::memory x, addend, out;
         std::vector<float> scratch;
     };
+    struct UpsampleStep { ///< an enlargement and a sum
+        UpsampledSum sum;
+        dnnl::memory x, addend, out;
+    };
     struct Step { ///< a primitive, or what there is of the others
         dnnl::primitive primitive;
         std::unordered_map<int, dnnl::memory> memories;
@@ -118,6 +123,7 @@ class Plan {
         std::unique_ptr<PairStep> pairs;
         std::unique_ptr<DotStep> dot;
         std::unique_ptr<WinogradStep> winograd;
+        std::unique_ptr<UpsampleStep> upsample;
     };
     struct Block { ///< of the arena
         std::size_t bytes = 0;
@@ -140,6 +146,7 @@ class Plan {
     static void run_pair_step(PairStep &step);
     static void run_dot_step(DotStep &step);
     static void run_winograd_step(WinogradStep &step);
+    static void run_upsample_step(UpsampleStep &step);
 
     dnnl::stream stream_;
     std::vector<Step> steps_;

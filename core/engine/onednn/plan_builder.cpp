@@ -37,6 +37,7 @@ Result<void> PlanBuilder::build() {
     plan_chains(takers);
     plan_preluded(takers);
     plan_winograd(takers);
+    plan_upsampled(takers);
     Slot input;
     input.md = plain_md(dims(graph_.input));
     input.set = true;
@@ -75,6 +76,8 @@ void PlanBuilder::add_node(const Node &node, std::size_t index) {
             add_dot(index, std::nullopt);
     } else if (int8_[index])
         add_int8(node, *int8_[index]);
+    else if (upsampled_[index])
+        add_upsampled(graph_.nodes[*upsampled_[index]], node);
     else if (op == "Conv")
         add_conv(node, shapes_.pads[index]);
     else if (op == "Gemm")
@@ -87,9 +90,10 @@ void PlanBuilder::add_node(const Node &node, std::size_t index) {
         add_binary(node);
     else if (op == "Softmax")
         add_softmax(node);
-    else if (op == "Resize" || op == "Upsample")
-        add_resize(node);
-    else if (op == "Concat")
+    else if (op == "Resize" || op == "Upsample") {
+        if (done_[index] == now_)
+            add_resize(node);
+    } else if (op == "Concat")
         add_concat(node);
     else if (op == "Transpose")
         add_transpose(node);

@@ -119,6 +119,8 @@ class PlanBuilder {
     std::int64_t winograd_tile(std::size_t conv) const; ///< 0 = does not fit
     void plan_winograd(const SoleTakers &takers);
     void add_winograd(const WinogradNode &nodes);
+    void plan_upsampled(const SoleTakers &takers);
+    void add_upsampled(const Node &resize, const Node &sum);
     void choose_layout();
     bool suits_winograd(const Node &node, const Dims &pads) const;
     ConvSpec conv_spec(const Node &node, const Dims &pads) const;
@@ -188,6 +190,7 @@ class PlanBuilder {
     std::vector<std::shared_ptr<const Chain>> chains_;               ///< by node
     std::vector<std::shared_ptr<const std::vector<Pair>>> siblings_; ///< by node
     std::vector<std::shared_ptr<const WinogradNode>> winograd_;      ///< by node
+    std::vector<std::optional<std::size_t>> upsampled_; ///< by Add: the Resize before it
     int now_ = 0;
 };
 
