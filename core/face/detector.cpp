@@ -20,6 +20,7 @@ struct Decoder {
 
 /// Largest network input, px: a frame of 4096 px unscaled; beyond it memory is at risk.
 constexpr int kMaxInputSidePx = 4096;
+constexpr int kStepPx = 32; ///< sides of an input that may have several sizes
 
 /// Suppression compares pairs, so a threshold near 0 must not let every cell of a large input
 /// in.
@@ -174,12 +175,28 @@ Result<DetectOptions> resolve_options(const DetectOptions &options,
         return fail(Errc::InvalidArgument, "Model ", descriptor.name,
                     " takes input-size=", own_width, "x", own_height, " only.");
     const auto fits = [](int side) {
-        return side >= 32 && side <= kMaxInputSidePx && side % 32 == 0;
+        return side >= kStepPx && side <= kMaxInputSidePx && side % kStepPx == 0;
     };
     if (!fits(resolved.input_width_px) || !fits(resolved.input_height_px))
         return fail(Errc::InvalidArgument, "Model ", descriptor.name,
-                    " takes an input-size in multiples of 32 up to ", kMaxInputSidePx, ", not ",
-                    resolved.input_width_px, "x", resolved.input_height_px, ".");
+                    " takes an input-size in multiples of ", kStepPx, " up to ",
+                    kMaxInputSidePx, ", not ", resolved.input_width_px, "x",
+                    resolved.input_height_px, ".");
+    return resolved;
+}
+
+Result<DetectOptions> resolve_options(const DetectOptions &options,
+                                      const ModelDescriptor &descriptor,
+                                      const ImageView &frame) {
+    auto resolved = resolve_options(options, descriptor);
+    if (!resolved || !options.trim_input || frame.empty() || options.input_width_px != 0 ||
+        options.input_height_px != 0 || !descriptor.input_size_is_free)
+        return resolved;
+    int &width = resolved->input_width_px, &height = resolved->input_height_px;
+    const Letterbox box = fit_letterbox(frame.width, frame.height, width, height);
+    const auto enough = [](int side) { return (side + kStepPx - 1) / kStepPx * kStepPx; };
+    width = std::min(width, enough(box.width));
+    height = std::min(height, enough(box.height));
     return resolved;
 }
 

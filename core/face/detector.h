@@ -20,6 +20,11 @@ struct DetectOptions {
     int max_faces = 0;          ///< best scores first; 0 = no limit
     int input_width_px = 0;     ///< network input; 0 = the model's own
     int input_height_px = 0;
+    /// Where the model's own input is taken and may have other sizes: without the rows or
+    /// columns that a letterbox of the frame would leave empty (640x640 becomes 640x384 for
+    /// 16:9). The scale stays; faces at what was the border of the frame may score a little
+    /// differently. For video: pictures of many shapes would each cost the engine a plan.
+    bool trim_input = false;
 };
 
 /// Time spent inside the inference library, to tell it from our own.

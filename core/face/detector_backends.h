@@ -62,6 +62,12 @@ Result<std::shared_ptr<Detector>> make_fake_detector(const ResolvedModel &,
 Result<DetectOptions> resolve_options(const DetectOptions &options,
                                       const ModelDescriptor &descriptor);
 
+/// As above, with an input that fits `frame` where trim_input is set and the network can
+/// follow.
+Result<DetectOptions> resolve_options(const DetectOptions &options,
+                                      const ModelDescriptor &descriptor,
+                                      const ImageView &frame);
+
 /// Suppression, least size and most faces; sorts by score, best first.
 void select_faces(std::vector<Face> &faces, const DetectOptions &options);
 

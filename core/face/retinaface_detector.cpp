@@ -29,7 +29,7 @@ class RetinafaceDetector final : public Detector {
 
     Result<std::vector<Face>> detect(const ImageView &frame, const DetectOptions &given,
                                      DetectTiming *timing) override {
-        const auto options = resolve_options(given, descriptor_);
+        const auto options = resolve_options(given, descriptor_, frame);
         if (!options)
             return options.error();
         std::vector<Face> faces;

@@ -153,6 +153,9 @@ static Result<void> gst_sphere_detect_open(GstSphereFilter *filter) {
         if (!tile)
             return std::move(tile).error();
         state.tile_size = *tile;
+        // With tiles the shape would change with each look, which engine opencv pays for
+        // dearly.
+        state.options.trim_input = state.tile_size.width_px == 0;
         state.pacer.restart();
     }
     state.live.reset();
@@ -407,8 +410,9 @@ static void gst_sphere_detect_install_properties(GObjectClass *klass) {
     g_object_class_install_property(
         klass, PROP_INPUT_SIZE,
         g_param_spec_string("input-size", "Input size",
-                            "Size of the network's input: \"auto\" (the model's own) or "
-                            "WIDTHxHEIGHT in multiples of 32 where the model allows it",
+                            "Size of the network's input: \"auto\" (the model's own, less what "
+                            "the frame does not fill) or WIDTHxHEIGHT in multiples of 32 "
+                            "where the model allows it",
                             "auto", ready));
     g_object_class_install_property(
         klass, PROP_INFERENCE_INTERVAL,

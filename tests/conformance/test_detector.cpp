@@ -330,6 +330,31 @@ TEST_P(DetectorConformance, ANetworkSizeIsTakenOrRefused) {
     EXPECT_EQ(faces.error().code, Errc::InvalidArgument);
 }
 
+TEST_P(DetectorConformance, ATrimmedInputFindsTheSameFaces) {
+    if (!GetParam().free_size)
+        return; // tests/core/test_detector_input.cpp sees that nothing changes
+    const Image whole = group();
+    SKIP_WITHOUT(whole);
+    DetectOptions trimmed;
+    trimmed.trim_input = true;
+    // As it is, and wide and narrow, as video is, with people cut by the borders.
+    ImageView wide = whole.view(), narrow = whole.view();
+    wide.height = wide.width * 9 / 16;
+    narrow.width = narrow.height * 9 / 16;
+    for (const ImageView &view : {whole.view(), wide, narrow}) {
+        const std::vector<Face> own = detect(view), faces = detect(view, trimmed);
+        ASSERT_EQ(faces.size(), own.size()) << view.width << "x" << view.height;
+        for (const Face &face : faces) {
+            const bool known = std::any_of(own.begin(), own.end(), [&face](const Face &f) {
+                return intersection_over_union(f.box, face.box) > 0.9 &&
+                       std::abs(f.score - face.score) < 0.05F;
+            });
+            EXPECT_TRUE(known) << view.width << "x" << view.height << ": " << face.box.x << ", "
+                               << face.box.y << ", score " << face.score;
+        }
+    }
+}
+
 TEST_P(DetectorConformance, ThreadsShareIt) {
     const Image man = one_man(), people = group();
     SKIP_WITHOUT(man);
