@@ -257,7 +257,7 @@ class DotPairs : public testing::Test {
                 dot->slopes.push_back(o % 2 == 0 ? 0.5F : 0.25F);
             }
             dot->to.pixels = pixels;
-            dot->to.channels = channels;
+            dot->to.channels = kPairBlock;
             pair.dot = dot;
         } else { // [inputs][channels], as the kernel takes them
             floats_.emplace_back();

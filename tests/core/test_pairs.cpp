@@ -12,6 +12,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sphere::onednn {
@@ -72,6 +73,7 @@ class Pairs : public ::testing::Test {
         chain_.stem = {made(9 * planes * first.inputs),
                        stride == 1 ? nullptr : made(first.inputs),
                        stride == 2,
+                       {},
                        planes,
                        rows,
                        pixels,
@@ -96,6 +98,14 @@ class Pairs : public ::testing::Test {
 
     using Doubles = std::vector<double>; ///< channels-last, of one picture
 
+    static double ended(double sum, bool relu, const std::vector<float> &slopes,
+                        std::int64_t channel) {
+        if (relu)
+            sum = std::max(sum, 0.0);
+        return sum < 0 && !slopes.empty() ? sum * slopes[static_cast<std::size_t>(channel)]
+                                          : sum;
+    }
+
     Doubles stem_result(std::int64_t picture) const {
         const ConvStem &s = chain_.stem;
         Doubles out;
@@ -114,7 +124,7 @@ class Pairs : public ::testing::Test {
                                                 at]) *
                                    s.weights[i * s.channels + c];
                     }
-                    out.push_back(s.relu ? std::max(sum, 0.0) : sum);
+                    out.push_back(ended(sum, s.relu, s.slopes, c));
                 }
         return out;
     }
@@ -123,30 +133,51 @@ class Pairs : public ::testing::Test {
         const auto index = [&](std::int64_t y, std::int64_t at, std::int64_t c) {
             return static_cast<std::size_t>((y * pair.pixels + at) * pair.channels + c);
         };
-        Doubles between, both;
-        for (std::int64_t p = 0; p < pair.rows * pair.pixels; ++p)
-            for (std::int64_t c = 0; c < pair.channels; ++c) {
-                double sum = pair.point_bias == nullptr ? 0 : pair.point_bias[c];
-                for (std::int64_t k = 0; k < pair.inputs; ++k)
-                    sum += x[static_cast<std::size_t>(p * pair.inputs + k)] *
-                           pair.point_weights[k * pair.channels + c];
-                between.push_back(pair.point_relu ? std::max(sum, 0.0) : sum);
-            }
-        for (std::int64_t y = 0; y < pair.rows; ++y)
-            for (std::int64_t at = 0; at < pair.pixels; ++at)
+        Doubles between = x, both;
+        if (!pair.alone)
+            between.clear();
+        for (std::int64_t p = 0; p < pair.rows * pair.pixels && !pair.alone; ++p)
+            for (std::int64_t c = 0; c < pair.channels; ++c)
+                between.push_back(pair.dot ? dot_result(*pair.dot, x, p, c)
+                                           : point_result(pair, x, p, c));
+        for (std::int64_t y = 0; y < pair.depth_rows(); ++y)
+            for (std::int64_t at = 0; at < pair.depth_pixels(); ++at)
                 for (std::int64_t c = 0; c < pair.channels; ++c) {
                     double sum = pair.depth_bias == nullptr ? 0 : pair.depth_bias[c];
                     for (std::int64_t i = 0; i < 9; ++i) {
-                        const std::int64_t v = y + i / 3 - 1, u = at + i % 3 - 1;
+                        const std::int64_t v = y * pair.stride + i / 3 - 1,
+                                           u = at * pair.stride + i % 3 - 1;
                         if (v >= 0 && u >= 0 && v < pair.rows && u < pair.pixels)
                             sum += between[index(v, u, c)] *
                                    pair.depth_weights[i * pair.channels + c];
                     }
-                    both.push_back(pair.depth_relu ? std::max(sum, 0.0) : sum);
+                    both.push_back(ended(sum, pair.depth_relu, pair.depth_slopes, c));
                 }
         if (!pair.pooled)
             return both;
         return pooled(both, pair.rows, pair.pixels, pair.channels);
+    }
+
+    static double point_result(const ConvPair &pair, const Doubles &x, std::int64_t pixel,
+                               std::int64_t channel) {
+        double sum = pair.point_bias == nullptr ? 0 : pair.point_bias[channel];
+        for (std::int64_t k = 0; k < pair.inputs; ++k)
+            sum += x[static_cast<std::size_t>(pixel * pair.inputs + k)] *
+                   pair.point_weights[k * pair.channels + channel];
+        return pair.point_relu ? std::max(sum, 0.0) : sum;
+    }
+
+    // `x` are the codes.
+    static double dot_result(const DotConv &dot, const Doubles &x, std::int64_t pixel,
+                             std::int64_t channel) {
+        const std::int64_t inputs = dot.weights->inputs;
+        const std::int8_t *const block = dot.weights->codes() + channel / 16 * 16 * inputs;
+        double sum = 0;
+        for (std::int64_t k = 0; k < inputs; ++k)
+            sum += x[static_cast<std::size_t>(pixel * inputs + k)] *
+                   block[k / 4 * 64 + channel % 16 * 4 + k % 4];
+        const auto c = static_cast<std::size_t>(channel);
+        return ended(sum * dot.scales[c] + dot.bias[c], false, dot.slopes, channel);
     }
 
     static Doubles pooled(const Doubles &x, std::int64_t rows, std::int64_t pixels,
@@ -174,11 +205,28 @@ class Pairs : public ::testing::Test {
                             : Doubles(chain_.x + n * size, chain_.x + (n + 1) * size);
             if (chain_.pools_input)
                 x = pooled(x, 2 * first.rows, 2 * first.pixels, first.inputs);
+            if (chain_.x_codes != nullptr)
+                x.assign(chain_.x_codes + n * size, chain_.x_codes + (n + 1) * size);
             for (const ConvPair &pair : chain_.pairs)
                 x = pair_result(pair, x);
             all.insert(all.end(), x.begin(), x.end());
         }
         return all;
+    }
+
+    std::vector<float> slopes(std::int64_t channels) {
+        const float *const values = made(channels); // some of them above 0, some below
+        return {values, values + channels};
+    }
+
+    // That what was made as values was made as codes too.
+    void check_codes(const PairKernel &kernel) {
+        ASSERT_NE(chain_.codes, nullptr);
+        for (std::int64_t i = 0; i < size_; ++i) {
+            const double code = chain_.out[i] * chain_.encoding.inverse_scale;
+            const double right = std::clamp(code + chain_.encoding.zero, 0.0, 255.0);
+            ASSERT_NEAR(chain_.codes[i], right, 0.501) << kernel.name << ", at " << i;
+        }
     }
 
     void check(const PairKernel &kernel, int threads) {
@@ -282,6 +330,95 @@ TEST_F(Pairs, AChainIsOnePairAfterAnother) {
             finish();
             check(*kernel, threads);
         }
+}
+
+TEST_F(Pairs, StridesOfTwo) {
+    for (const PairKernel *kernel : kernels())
+        for (const std::int64_t rows : {1, 2, 7, 18, 33})
+            for (const std::int64_t pixels : {1, 2, 9, 28, 203})
+                for (const int threads : {1, 2}) {
+                    fill({2, rows, pixels, 3, 32}, true, rows == 7);
+                    chain_.pairs[0].stride = 2;
+                    chain_.pairs.push_back(
+                        pair({2, (rows + 1) / 2, (pixels + 1) / 2, 32, 16}, true, false));
+                    chain_.pairs[1].stride = pixels == 9 ? 2 : 1;
+                    finish();
+                    check(*kernel, threads);
+                }
+}
+
+// As small recognisers begin: a stem and a depthwise convolution, with PReLUs.
+TEST_F(Pairs, AStemAndADepthwiseOneAlone) {
+    for (const PairKernel *kernel : kernels())
+        for (const std::int64_t stride : {1, 2})
+            for (const int threads : {1, 3}) {
+                chain_ = {};
+                chain_.pictures = 2;
+                const std::int64_t after = stride == 1 ? 27 : 14;
+                chain_.pairs = {pair({2, 27, 27, 32, 32}, true, true),
+                                pair({2, after, after, 32, 48}, true, true)};
+                ConvPair &alone = chain_.pairs[0];
+                alone.alone = true;
+                alone.depth_relu = false;
+                alone.depth_slopes = slopes(32);
+                alone.stride = stride;
+                put_stem(3, 53, 53, 2);
+                chain_.stem.relu = false;
+                chain_.stem.slopes = slopes(32);
+                finish();
+                check(*kernel, threads);
+            }
+}
+
+// 1x1 convolutions on codes, with PReLUs, and codes as the result.
+TEST_F(Pairs, CodesInAndOut) {
+    const std::int64_t inputs = 32, channels = 48;
+    const std::vector<DotKernel> dots = dot_avx2() == nullptr
+                                            ? std::vector<DotKernel>{&dot_portable}
+                                            : std::vector<DotKernel>{&dot_portable, dot_avx2()};
+    for (const PairKernel *kernel : kernels())
+        for (const DotKernel dot : dots)
+            for (const std::int64_t stride : {1, 2})
+                for (const std::int64_t pixels : {1, 8, 29}) {
+                    fill({2, 17, pixels, inputs, channels}, true, true);
+                    ConvPair &pair = chain_.pairs[0];
+                    pair.stride = stride;
+                    pair.depth_slopes = slopes(channels);
+                    Constant weights;
+                    weights.dims = {channels, inputs, 1, 1};
+                    const float *const values = made(inputs * channels);
+                    weights.floats.assign(values, values + inputs * channels);
+                    auto conv = std::make_shared<DotConv>();
+                    conv->weights =
+                        std::make_shared<const DotWeights>(pack_dot_weights(weights));
+                    conv->scales = slopes(channels);
+                    for (float &scale : conv->scales)
+                        scale *= 1e-5F;
+                    conv->bias = slopes(channels);
+                    conv->slopes = slopes(channels);
+                    conv->to.channels = kPairBlock;
+                    pair.dot = conv;
+                    finish();
+                    std::vector<std::uint8_t> in(2 * 17 * pixels * inputs);
+                    std::generate(in.begin(), in.end(),
+                                  [&] { return static_cast<std::uint8_t>(random_()); });
+                    std::vector<std::uint8_t> codes(static_cast<std::size_t>(size_));
+                    chain_.x_codes = in.data();
+                    chain_.dot = dot;
+                    chain_.codes = codes.data();
+                    chain_.encoding = {31, 100};
+                    check(*kernel, 2);
+                    check_codes(*kernel);
+                    chain_.x_codes = nullptr; // of values: encoded on the way
+                    chain_.pairs[0].codes = {50, 128};
+                    float *const only = std::exchange(chain_.out, nullptr);
+                    run_pairs(*kernel, chain_, 1, scratch_);
+                    std::vector<std::uint8_t> alone = codes;
+                    chain_.out = only;
+                    run_pairs(*kernel, chain_, 1, scratch_);
+                    EXPECT_EQ(codes, alone); // whether there are values as well or not
+                    check_codes(*kernel);
+                }
 }
 
 TEST_F(Pairs, AChainPoolsItsInput) {

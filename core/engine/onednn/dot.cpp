@@ -124,15 +124,16 @@ class Strips {
 
 void run_strip(DotKernel kernel, const DotConv &conv, std::int64_t block, const Strip &strip) {
     const RowPass &to = conv.to;
-    const std::int64_t y = (strip.picture * to.rows + strip.row) * to.pixels + strip.pixel;
+    const std::int64_t pixel = (strip.picture * to.rows + strip.row) * to.pixels + strip.pixel;
+    const std::int64_t y = pixel * to.channels + block * kDotOutputs;
     const std::int64_t code = strip.picture * to.code_picture() +
                               (to.top + strip.row) * to.code_row() +
-                              (to.left + strip.pixel) * to.channels;
+                              (to.left + strip.pixel) * to.channels + block * kDotOutputs;
     kernel(conv, block, strip.pixels,
            conv.x + strip.picture * conv.x_picture +
                conv.stride * (strip.row * conv.x_row + strip.pixel * conv.weights->inputs),
-           to.addend == nullptr ? nullptr : to.addend + y * to.channels,
-           to.out == nullptr ? nullptr : to.out + y * to.channels,
+           to.addend == nullptr ? nullptr : to.addend + y,
+           to.out == nullptr ? nullptr : to.out + y,
            to.codes == nullptr ? nullptr : to.codes + code);
 }
 
@@ -187,7 +188,7 @@ void dot_portable(const DotConv &conv, std::int64_t block, std::int64_t pixels,
             y[o] =
                 static_cast<float>(sums[o]) * conv.scales[static_cast<std::size_t>(first) + o] +
                 conv.bias[static_cast<std::size_t>(first) + o];
-        const std::int64_t at = p * conv.to.channels + first;
+        const std::int64_t at = p * conv.to.channels;
         row_portable(one, y.data(), slopes, addend == nullptr ? nullptr : addend + at,
                      out == nullptr ? nullptr : out + at,
                      codes == nullptr ? nullptr : codes + at);
@@ -208,11 +209,6 @@ void flatten(DotConv &conv) {
         return;
     to.pixels *= to.pictures * to.rows;
     to.pictures = to.rows = 1;
-}
-
-void run_dot_row(DotKernel kernel, const DotConv &conv, const std::uint8_t *x, float *out) {
-    for (std::int64_t block = 0; block < conv.to.channels / kDotOutputs; ++block)
-        kernel(conv, block, conv.to.pixels, x, nullptr, out, nullptr);
 }
 
 // Few weights stay in the cache for all pixels; where they are many, sixteen channels' stay,

@@ -51,8 +51,8 @@ struct DotConv {
     RowPass to;                            ///< but for its x and slopes
 };
 
-/// 16 channels from 16 * `block` on of `pixels` results. `x` is where the first one's window
-/// begins; the others point at channel 0 of the first result.
+/// 16 channels from 16 * `block` on of `pixels` results, which are conv.to.channels apart. `x`
+/// is where the first one's window begins; the others point at the first of the 16.
 using DotKernel = void (*)(const DotConv &conv, std::int64_t block, std::int64_t pixels,
                            const std::uint8_t *x, const float *addend, float *out,
                            std::uint8_t *codes);
@@ -65,9 +65,6 @@ DotKernel best_dot();
 
 /// A 1x1 convolution whose tensors have no borders becomes one of a single long row.
 void flatten(DotConv &conv);
-
-/// One row of to.pixels results, all channels.
-void run_dot_row(DotKernel kernel, const DotConv &conv, const std::uint8_t *x, float *out);
 
 /// The whole, on `threads` of OpenMP, where it is built in.
 void run_dot(DotKernel kernel, const DotConv &conv, int threads);

@@ -156,13 +156,12 @@ SPHERE_AVX2 void dot_row(const DotConv &conv, std::int64_t block, std::int64_t p
     const std::int64_t first = block * kDotOutputs;
     const DotWeights &shape = *conv.weights;
     const std::int8_t *const weights = shape.codes() + first * shape.taps() * shape.inputs;
-    const auto at = [first](auto *from) { return from == nullptr ? nullptr : from + first; };
     const Ends ends = {conv.scales.data() + first,
                        conv.bias.data() + first,
                        conv.slopes.empty() ? nullptr : conv.slopes.data() + first,
-                       at(addend),
-                       at(out),
-                       at(codes)};
+                       addend,
+                       out,
+                       codes};
     std::int64_t p = 0;
     for (; pixels - p >= kPixels; p += kPixels)
         tile<kPixels>(conv, weights, x, ends, p);

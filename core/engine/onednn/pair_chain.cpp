@@ -15,7 +15,7 @@ constexpr std::int64_t kLeastBand = 8; ///< rows: those at its edges are compute
 /// The rows of a pair that a band needs, and where they are for a while.
 struct Stage {
     std::int64_t first = 0, last = 0; ///< rows before pooling
-    float *ring = nullptr;            ///< three rows of the 1x1 convolution, borders with them
+    float *ring = nullptr;            ///< three rows for the depthwise one, borders with them
     float *made = nullptr;            ///< one row for the next stage, or two to pool and one
     std::uint8_t *codes = nullptr;    ///< a row of its input, where it is taken in int8
 };
@@ -26,12 +26,23 @@ struct Row {
     const std::uint8_t *codes = nullptr;
 };
 
+// In a ring each block of channels lies by itself: a window's pixels side by side, a few cache
+// lines for all, where channels-last they are as far apart as a pixel is large, often in the
+// same few sets of the cache.
+std::int64_t ring_block(const ConvPair &pair) {
+    return (pair.pixels + 2) * kPairBlock;
+}
+
+std::int64_t blocks_of(const ConvPair &pair) {
+    return pair.channels / kPairBlock;
+}
+
 std::int64_t ring_row(const ConvPair &pair) {
-    return (pair.pixels + 2) * pair.channels;
+    return blocks_of(pair) * ring_block(pair);
 }
 
 std::int64_t made_floats(const ConvPair &pair) {
-    return (pair.pooled ? 3 : 1) * pair.pixels * pair.channels;
+    return (pair.pooled ? 3 : 1) * pair.depth_pixels() * pair.channels;
 }
 
 // Room for the codes of its input, where it takes those.
@@ -53,7 +64,8 @@ std::int64_t zeros_floats(const ConvStem &stem) {
 // What a stem or a pooling makes of the input.
 std::int64_t entry_floats(const PairChain &chain) {
     const ConvPair &first = chain.pairs[0];
-    return chain.stem.planes > 0 || chain.pools_input ? first.pixels * first.inputs : 0;
+    const bool made = (chain.stem.planes > 0 && !first.alone) || chain.pools_input;
+    return made ? first.pixels * first.inputs : 0;
 }
 
 class Band {
@@ -72,10 +84,10 @@ class Band {
             stages_[i].codes =
                 reinterpret_cast<std::uint8_t *>(stages_[i].made + made_floats(pair));
             scratch += stage_floats(pair);
-            for (int r = 0; r < 3; ++r) { // both ends stay zero
-                float *const row = stages_[i].ring + r * ring_row(pair);
-                std::fill_n(row, pair.channels, 0.0F);
-                std::fill_n(row + ring_row(pair) - pair.channels, pair.channels, 0.0F);
+            for (std::int64_t b = 0; b < 3 * blocks_of(pair); ++b) { // both ends stay zero
+                float *const row = stages_[i].ring + b * ring_block(pair);
+                std::fill_n(row, kPairBlock, 0.0F);
+                std::fill_n(row + ring_block(pair) - kPairBlock, kPairBlock, 0.0F);
             }
         }
     }
@@ -88,19 +100,21 @@ class Band {
             const std::int64_t scale = pair.pooled ? 2 : 1;
             stages_[i].first = scale * first;
             stages_[i].last = scale * last;
-            first = std::max<std::int64_t>(stages_[i].first - 1, 0);
-            last = std::min(stages_[i].last + 1, pair.rows);
+            first = std::max<std::int64_t>(stages_[i].first * pair.stride - 1, 0);
+            last = std::min((stages_[i].last - 1) * pair.stride + 2, pair.rows);
             if (stages_[i].first == 0)
                 std::fill_n(place(i, -1), ring_row(pair), 0.0F);
         }
         for (std::int64_t y = first; y < last; ++y)
-            take(0, input(y), y);
+            take_input(y);
         for (std::size_t i = 0; i < stages_.size(); ++i) {
             const ConvPair &pair = chain_.pairs[i];
-            if (stages_[i].last != pair.rows)
-                continue;
+            if ((stages_[i].last - 1) * pair.stride + 1 != pair.rows)
+                continue; // no window reaches beyond
             std::fill_n(place(i, pair.rows), ring_row(pair), 0.0F);
-            make(i, pair.rows);
+            for (std::int64_t b = 0; b < blocks_of(pair); ++b)
+                make(i, pair.rows, b);
+            hand_on(i, pair.rows);
         }
     }
 
@@ -109,29 +123,40 @@ class Band {
         return stages_[i].ring + (y + 3) % 3 * ring_row(chain_.pairs[i]);
     }
 
-    Row input(std::int64_t y) const {
+    /// Row y of the input of the first stage.
+    void take_input(std::int64_t y) {
         const ConvPair &pair = chain_.pairs[0];
         if (chain_.x_codes != nullptr)
-            return {nullptr,
-                    chain_.x_codes + (picture_ * pair.rows + y) * pair.pixels * pair.inputs};
+            return take(0, {nullptr, chain_.x_codes + input_row(y) * pair.pixels * pair.inputs},
+                        y);
+        if (pair.alone) {
+            run_stem(y, {place(0, y) + kPairBlock, kPairBlock, ring_block(pair)});
+            return take(0, {}, y);
+        }
         const float *const row = input_floats(y);
         if (!pair.dot)
-            return {row, nullptr};
-        finish({pair.pixels, pair.inputs, nullptr}, row, nullptr, stages_[0].codes, pair.codes);
-        return {nullptr, stages_[0].codes};
+            return take(0, {row, nullptr}, y);
+        encode({pair.pixels, pair.inputs}, row, stages_[0].codes, pair.codes);
+        take(0, {nullptr, stages_[0].codes}, y);
     }
 
+    std::int64_t input_row(std::int64_t y) const { return picture_ * chain_.pairs[0].rows + y; }
+
     const float *input_floats(std::int64_t y) const {
-        const ConvStem &stem = chain_.stem;
-        const std::int64_t row = input_.pixels * input_.channels;
-        const std::int64_t at = picture_ * chain_.pairs[0].rows + y;
+        const std::int64_t row = input_.pixels * input_.channels, at = input_row(y);
         if (chain_.pools_input) {
             kernel_.pool(input_, chain_.x + 2 * at * row, chain_.x + (2 * at + 1) * row,
                          entry_row_);
             return entry_row_;
         }
-        if (stem.planes == 0)
+        if (chain_.stem.planes == 0)
             return chain_.x + at * row;
+        run_stem(y, {entry_row_, chain_.stem.channels, kPairBlock});
+        return entry_row_;
+    }
+
+    void run_stem(std::int64_t y, const RowPlace &to) const {
+        const ConvStem &stem = chain_.stem;
         const float *rows[3 * kStemPlanes];
         for (std::int64_t i = 0; i < 3 * stem.planes; ++i) {
             const std::int64_t plane = picture_ * stem.planes + i % stem.planes;
@@ -140,85 +165,92 @@ class Band {
                           ? zeros_
                           : chain_.x + (plane * stem.rows + from) * stem.pixels;
         }
-        kernel_.stem(stem, rows, entry_row_);
-        return entry_row_;
+        kernel_.stem(stem, rows, to);
     }
 
     /// Row y of the input of stage i.
     void take(std::size_t i, const Row &x, std::int64_t y) {
         const ConvPair &pair = chain_.pairs[i];
-        float *const to = place(i, y) + pair.channels;
-        if (pair.dot)
-            run_dot_row(chain_.dot, *pair.dot, x.codes, to);
-        else
+        const std::int64_t middle = y - 1;
+        const bool completes =
+            middle % pair.stride == 0 && middle >= stages_[i].first * pair.stride;
+        const RowPlace to = {place(i, y) + kPairBlock, kPairBlock, ring_block(pair)};
+        if (!pair.alone && !pair.dot)
             kernel_.point(pair, x.floats, to);
-        if (y > stages_[i].first)
-            make(i, y);
-    }
-
-    /// Row y - 1 of stage i: the ring has those around it.
-    void make(std::size_t i, std::int64_t y) {
-        const ConvPair &pair = chain_.pairs[i];
-        const bool ends = i + 1 == stages_.size();
-        const std::int64_t row = pair.pixels * pair.channels;
-        const std::int64_t result = pair.pixels_out() * pair.channels;
-        const float *const rows[3] = {place(i, y - 2), place(i, y - 1), place(i, y)};
-        std::int64_t done = y - 1;
-        float *const made = stages_[i].made;
-        float *to = pair.pooled ? made + 2 * row : made;
-        const auto goal = [&] { // the result's own place, where it has one
-            return ends && chain_.out != nullptr
-                       ? chain_.out + (picture_ * pair.rows_out() + done) * result
-                       : to;
-        };
-        if (pair.pooled) {
-            kernel_.depth(pair, rows, made + done % 2 * row);
-            if (done % 2 == 0)
-                return;
-            done /= 2;
-            to = goal();
-            kernel_.pool(pair, made, made + row, to);
-        } else {
-            to = goal();
-            kernel_.depth(pair, rows, to);
+        for (std::int64_t b = 0; b < blocks_of(pair); ++b) {
+            if (pair.dot)
+                chain_.dot(*pair.dot, b, pair.pixels, x.codes, nullptr, to.at + b * to.block,
+                           nullptr);
+            if (completes)
+                make(i, y, b);
         }
-        hand_on(i, to, done);
+        if (completes)
+            hand_on(i, y);
     }
 
-    /// Row y of what stage i makes, but for a PReLU, to the next stage or to the result.
-    void hand_on(std::size_t i, float *to, std::int64_t y) {
+    /// The row of stage i whose window ends with row y, which the ring has with those before
+    /// it: one block of channels.
+    void make(std::size_t i, std::int64_t y, std::int64_t block) {
         const ConvPair &pair = chain_.pairs[i];
-        const Shape shape{pair.pixels_out(), pair.channels,
-                          pair.depth_slopes.empty() ? nullptr : pair.depth_slopes.data()};
+        const std::int64_t at = block * ring_block(pair), done = (y - 1) / pair.stride;
+        const float *const rows[3] = {place(i, y - 2) + at, place(i, y - 1) + at,
+                                      place(i, y) + at};
+        if (!pair.pooled)
+            return kernel_.depth(pair, block, rows, goal(i, done));
+        const std::int64_t row = pair.depth_pixels() * pair.channels;
+        kernel_.depth(pair, block, rows, {stages_[i].made + done % 2 * row, nullptr, {}});
+    }
+
+    /// Where row y of what stage i makes goes.
+    DepthRow goal(std::size_t i, std::int64_t y) const {
         if (i + 1 < stages_.size()) {
             const ConvPair &next = chain_.pairs[i + 1];
-            std::uint8_t *const codes = next.dot ? stages_[i + 1].codes : nullptr;
-            finish(shape, to, next.dot ? nullptr : to, codes, next.codes);
-            return take(i + 1, {to, codes}, y);
+            if (next.dot)
+                return {nullptr, stages_[i + 1].codes, next.codes};
+            return {own_floats(i), nullptr, {}};
         }
-        std::uint8_t *codes = chain_.codes;
-        if (codes != nullptr)
-            codes += (picture_ * pair.rows_out() + y) * shape.pixels * shape.channels;
-        finish(shape, to, chain_.out == nullptr ? nullptr : to, codes, chain_.encoding);
+        const ConvPair &pair = chain_.pairs[i];
+        const std::int64_t at =
+            (picture_ * pair.rows_out() + y) * pair.pixels_out() * pair.channels;
+        return {chain_.out == nullptr ? nullptr : chain_.out + at,
+                chain_.codes == nullptr ? nullptr : chain_.codes + at, chain_.encoding};
     }
 
-    struct Shape { ///< of a row, and what it still lacks
-        std::int64_t pixels, channels;
-        const float *slopes;
-    };
-    /// PReLU, and the codes of what it gives.
-    static void finish(const Shape &shape, const float *x, float *out, std::uint8_t *codes,
-                       const Encoding &encoding) {
-        if (codes == nullptr && (out == nullptr || shape.slopes == nullptr))
+    float *own_floats(std::size_t i) const {
+        const ConvPair &pair = chain_.pairs[i];
+        return stages_[i].made + (pair.pooled ? 2 * pair.pixels * pair.channels : 0);
+    }
+
+    /// What stage i has made of the windows that end with row y, to the next stage.
+    void hand_on(std::size_t i, std::int64_t y) {
+        const ConvPair &pair = chain_.pairs[i];
+        std::int64_t done = (y - 1) / pair.stride;
+        if (pair.pooled && done % 2 == 0)
             return;
+        done = pair.pooled ? done / 2 : done;
+        const DepthRow made = goal(i, done);
+        if (pair.pooled) {
+            const float *const above = stages_[i].made;
+            float *const to = made.out == nullptr ? own_floats(i) : made.out;
+            kernel_.pool(pair, above, above + pair.pixels * pair.channels, to);
+            if (made.codes != nullptr)
+                encode({pair.pixels_out(), pair.channels}, to, made.codes, made.encoding);
+        }
+        if (i + 1 < stages_.size())
+            take(i + 1, {made.out, made.codes}, done);
+    }
+
+    struct Shape { ///< of a row
+        std::int64_t pixels, channels;
+    };
+    static void encode(const Shape &shape, const float *x, std::uint8_t *codes,
+                       const Encoding &encoding) {
         RowPass pass;
         pass.pixels = shape.pixels;
         pass.channels = shape.channels;
         pass.inverse_scale = encoding.inverse_scale;
         pass.zero = encoding.zero;
-        if (out == x && shape.slopes == nullptr)
-            out = nullptr; // it is there
-        best_row()(pass, x, shape.slopes, nullptr, out, codes);
+        best_row()(pass, x, nullptr, nullptr, nullptr, codes);
     }
 
     const PairKernel &kernel_;

@@ -5,35 +5,52 @@
 #include "core/base/cpu.h"
 
 #include <algorithm>
+#include <array>
 
 namespace sphere::onednn {
 namespace {
 
-void stem_row(const ConvStem &stem, const float *const *rows, float *to) {
+void stem_row(const ConvStem &stem, const float *const *rows, const RowPlace &to) {
     for (std::int64_t p = 0; p < stem.pixels_out; ++p)
-        stem_pixel(stem, rows, p, to + p * stem.channels);
+        stem_pixel(stem, rows, p, to);
 }
 
-void point_row(const ConvPair &pair, const float *x, float *to) {
+void point_row(const ConvPair &pair, const float *x, const RowPlace &to) {
     for (std::int64_t p = 0; p < pair.pixels; ++p)
         for (std::int64_t c = 0; c < pair.channels; ++c) {
             float sum = pair.point_bias == nullptr ? 0 : pair.point_bias[c];
             for (std::int64_t k = 0; k < pair.inputs; ++k)
                 sum += x[p * pair.inputs + k] * pair.point_weights[k * pair.channels + c];
-            to[p * pair.channels + c] = pair.point_relu ? std::max(sum, 0.0F) : sum;
+            to.at[p * to.pixel + c / kPairBlock * to.block + c % kPairBlock] =
+                pair.point_relu ? std::max(sum, 0.0F) : sum;
         }
 }
 
-void depth_row(const ConvPair &pair, const float *const rows[3], float *to) {
-    for (std::int64_t p = 0; p < pair.pixels; ++p)
-        for (std::int64_t c = 0; c < pair.channels; ++c) {
-            float sum = pair.depth_bias == nullptr ? 0 : pair.depth_bias[c];
+void depth_row(const ConvPair &pair, std::int64_t block, const float *const rows[3],
+               const DepthRow &to) {
+    const std::int64_t first = block * kPairBlock;
+    RowPass one; // of a pixel's block
+    one.pixels = 1;
+    one.channels = kPairBlock;
+    one.inverse_scale = to.encoding.inverse_scale;
+    one.zero = to.encoding.zero;
+    const float *const slopes =
+        pair.depth_slopes.empty() ? nullptr : pair.depth_slopes.data() + first;
+    for (std::int64_t p = 0; p < pair.depth_pixels(); ++p) {
+        std::array<float, kPairBlock> made{};
+        for (std::int64_t c = 0; c < kPairBlock; ++c) {
+            float sum = pair.depth_bias == nullptr ? 0 : pair.depth_bias[first + c];
             for (int y = 0; y < 3; ++y)
                 for (int x = 0; x < 3; ++x)
-                    sum += rows[y][(p + x) * pair.channels + c] *
-                           pair.depth_weights[(y * 3 + x) * pair.channels + c];
-            to[p * pair.channels + c] = pair.depth_relu ? std::max(sum, 0.0F) : sum;
+                    sum += rows[y][(p * pair.stride + x) * kPairBlock + c] *
+                           pair.depth_weights[(y * 3 + x) * pair.channels + first + c];
+            made[static_cast<std::size_t>(c)] = pair.depth_relu ? std::max(sum, 0.0F) : sum;
         }
+        const std::int64_t at = p * pair.channels + first;
+        row_portable(one, made.data(), slopes, nullptr,
+                     to.out == nullptr ? nullptr : to.out + at,
+                     to.codes == nullptr ? nullptr : to.codes + at);
+    }
 }
 
 void pool_row(const ConvPair &pair, const float *above, const float *below, float *to) {
@@ -47,24 +64,32 @@ void pool_row(const ConvPair &pair, const float *above, const float *below, floa
 
 } // namespace
 
-void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pixel, float *to) {
-    for (std::int64_t c = 0; c < stem.channels; ++c)
-        to[c] = stem.bias == nullptr ? 0 : stem.bias[c];
-    for (std::int64_t y = 0; y < 3; ++y)
-        for (std::int64_t x = 0; x < 3; ++x) {
-            const std::int64_t at = pixel * stem.stride + x - 1;
-            if (at < 0 || at >= stem.pixels)
-                continue;
-            for (std::int64_t k = 0; k < stem.planes; ++k) {
-                const float value = rows[y * stem.planes + k][at];
-                const float *const weights =
-                    stem.weights + ((y * 3 + x) * stem.planes + k) * stem.channels;
-                for (std::int64_t c = 0; c < stem.channels; ++c)
-                    to[c] += value * weights[c];
+void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pixel,
+                const RowPlace &to) {
+    for (std::int64_t first = 0; first < stem.channels; first += kPairBlock) {
+        std::array<float, kPairBlock> sums{};
+        if (stem.bias != nullptr)
+            std::copy_n(stem.bias + first, kPairBlock, sums.begin());
+        for (std::int64_t y = 0; y < 3; ++y)
+            for (std::int64_t x = 0; x < 3; ++x) {
+                const std::int64_t at = pixel * stem.stride + x - 1;
+                if (at < 0 || at >= stem.pixels)
+                    continue;
+                for (std::int64_t k = 0; k < stem.planes; ++k) {
+                    const float value = rows[y * stem.planes + k][at];
+                    const float *w =
+                        stem.weights + ((y * 3 + x) * stem.planes + k) * stem.channels + first;
+                    for (float &sum : sums)
+                        sum += value * *w++;
+                }
             }
+        float *out = to.at + pixel * to.pixel + first / kPairBlock * to.block;
+        for (std::size_t c = 0; c < sums.size(); ++c) {
+            const float sum = stem.relu ? std::max(sums[c], 0.0F) : sums[c];
+            const bool bent = sum < 0 && !stem.slopes.empty();
+            *out++ = bent ? sum * stem.slopes[static_cast<std::size_t>(first) + c] : sum;
         }
-    for (std::int64_t c = 0; stem.relu && c < stem.channels; ++c)
-        to[c] = std::max(to[c], 0.0F);
+    }
 }
 
 const PairKernel &pairs_portable() {

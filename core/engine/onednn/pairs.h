@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A 1x1 convolution, the 3x3 depthwise one that takes its result, and the pooling behind them,
 // row by row; and chains of such pairs, a network's first convolution or a pooling before them:
-// what lies between them never leaves the cache. Detectors are made of such pairs on large
-// planes, where one after the other waits for memory.
+// what lies between them never leaves the cache. Detectors and small recognisers are made of
+// such pairs on large planes, where one after the other waits for memory.
 #pragma once
 
 #include "core/engine/onednn/dot.h"
@@ -20,9 +20,11 @@ struct Encoding {
 };
 
 /// out = relu(depthwise3x3(relu(x * point + bias)) + bias), each ReLU where it is asked for;
-/// stride 1, the depthwise one with a border of zeros. Tensors are dense and channels-last:
-/// [pictures][rows][pixels][inputs], [pictures][rows][pixels][channels].
+/// the depthwise one with a border of zeros, which begins one row and one pixel before what it
+/// takes. Tensors are dense and channels-last: [pictures][rows][pixels][inputs],
+/// [pictures][rows_out][pixels_out][channels].
 struct ConvPair {
+    bool alone = false; ///< without the 1x1 one: the depthwise one takes what a stem makes
     const float *point_weights = nullptr; ///< [inputs][channels]
     const float *point_bias = nullptr;    ///< [channels]; nullptr = none
     const float *depth_weights = nullptr; ///< [3][3][channels]
@@ -32,14 +34,17 @@ struct ConvPair {
     std::shared_ptr<const DotConv> dot;
     Encoding codes;                  ///< of its input, for `dot`
     std::vector<float> depth_slopes; ///< PReLU's behind the depthwise one; empty = none
-    /// The largest of each 2x2 pixels: the result has [rows / 2][pixels / 2].
-    bool pooled = false;
+    std::int64_t stride = 1;         ///< of the depthwise one: 1 or 2
+    bool pooled = false; ///< the largest of each 2x2 pixels goes on; with stride 1 only
     std::int64_t rows = 0, pixels = 0; ///< both even if pooled
     std::int64_t inputs = 0;
     std::int64_t channels = 0; ///< a multiple of kPairBlock
 
-    std::int64_t rows_out() const { return pooled ? rows / 2 : rows; }
-    std::int64_t pixels_out() const { return pooled ? pixels / 2 : pixels; }
+    /// What the depthwise one makes.
+    std::int64_t depth_rows() const { return (rows - 1) / stride + 1; }
+    std::int64_t depth_pixels() const { return (pixels - 1) / stride + 1; }
+    std::int64_t rows_out() const { return pooled ? rows / 2 : depth_rows(); }
+    std::int64_t pixels_out() const { return pooled ? pixels / 2 : depth_pixels(); }
 };
 
 /// A 3x3 convolution of planes ([pictures][planes][rows][pixels]) whose window starts one row
@@ -48,7 +53,8 @@ struct ConvStem {
     const float *weights = nullptr; ///< [3][3][planes][channels]
     const float *bias = nullptr;    ///< [channels]; nullptr = none
     bool relu = false;
-    std::int64_t planes = 0; ///< up to kStemPlanes; 0 = there is no such convolution
+    std::vector<float> slopes; ///< PReLU's, by channel; empty = none
+    std::int64_t planes = 0;   ///< up to kStemPlanes; 0 = there is no such convolution
     std::int64_t rows = 0, pixels = 0, stride = 1;
     std::int64_t pixels_out = 0;
     std::int64_t channels = 0; ///< a multiple of kPairBlock
@@ -73,14 +79,31 @@ struct PairChain {
     std::vector<ConvPair> pairs;
 };
 
+/// Where a row goes: its pixels, and blocks of kPairBlock channels of one pixel, are so many
+/// floats apart. Channels-last that is channels and kPairBlock; in what a depthwise convolution
+/// takes each block's pixels lie side by side, so that it reads memory in turn.
+struct RowPlace {
+    float *at = nullptr;
+    std::int64_t pixel = 0, block = 0;
+};
+
+/// What a depthwise convolution makes, channels-last: values, their codes or both.
+struct DepthRow {
+    float *out = nullptr;
+    std::uint8_t *codes = nullptr;
+    Encoding encoding;
+};
+
 /// What computes a chain: one row each. Rows are at cache lines.
 struct PairKernel {
     const char *name;
     /// rows[3][planes]: three rows of each plane.
-    void (*stem)(const ConvStem &stem, const float *const *rows, float *to);
-    void (*point)(const ConvPair &pair, const float *x, float *to);
-    /// rows[0..2] start one pixel left of the result.
-    void (*depth)(const ConvPair &pair, const float *const rows[3], float *to);
+    void (*stem)(const ConvStem &stem, const float *const *rows, const RowPlace &to);
+    void (*point)(const ConvPair &pair, const float *x, const RowPlace &to);
+    /// The kPairBlock channels from kPairBlock * `block` on: rows[0..2] have theirs, pixel
+    /// after pixel, from one pixel left of the first window's middle on; `to` has all.
+    void (*depth)(const ConvPair &pair, std::int64_t block, const float *const rows[3],
+                  const DepthRow &to);
     void (*pool)(const ConvPair &pair, const float *above, const float *below, float *to);
 };
 const PairKernel &pairs_portable();
@@ -92,7 +115,8 @@ const PairKernel *pairs_avx512();
 const PairKernel *best_pairs();
 
 /// One pixel of a stem, and one that may touch the border.
-void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pixel, float *to);
+void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pixel,
+                const RowPlace &to);
 
 /// The chain by `kernel`, in bands of rows for `threads` (of OpenMP, where it is built in).
 /// `scratch` grows to what is needed. Throws std::bad_alloc.

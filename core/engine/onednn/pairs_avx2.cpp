@@ -16,7 +16,12 @@ namespace {
 
 constexpr std::int64_t kTile = 6;          ///< pixels: with 16 channels 12 of the 16 registers
 constexpr std::int64_t kStrip = 4 * kTile; ///< pixels whose inputs stay in the first cache
-constexpr std::int64_t kDepthStrip = 1536; ///< floats of a row, three of which stay there
+constexpr std::int64_t kDepthStrip = 96; ///< pixels of a block, three of whose rows stay there
+
+SPHERE_AVX2_INLINE __m256 bent(__m256 y, __m256 slopes) {
+    const __m256 zero = _mm256_setzero_ps();
+    return _mm256_fmadd_ps(_mm256_min_ps(y, zero), slopes, _mm256_max_ps(y, zero));
+}
 
 /// Sums of kPixels pixels, 16 channels from `channel` on.
 template <int kPixels> struct Tile {
@@ -41,12 +46,27 @@ template <int kPixels> struct Tile {
             high[p] = _mm256_fmadd_ps(value, h, high[p]);
         }
     }
-    SPHERE_AVX2_INLINE void store(float *to, std::int64_t channels, bool relu) const {
+    SPHERE_AVX2_INLINE void relu() {
         const __m256 least = _mm256_setzero_ps();
 #pragma GCC unroll 6
-        for (int p = 0; p < kPixels; ++p, to += channels) {
-            _mm256_storeu_ps(to, relu ? _mm256_max_ps(low[p], least) : low[p]);
-            _mm256_storeu_ps(to + 8, relu ? _mm256_max_ps(high[p], least) : high[p]);
+        for (int p = 0; p < kPixels; ++p) {
+            low[p] = _mm256_max_ps(low[p], least);
+            high[p] = _mm256_max_ps(high[p], least);
+        }
+    }
+    SPHERE_AVX2_INLINE void prelu(const float *slopes) {
+        const __m256 l = _mm256_loadu_ps(slopes), h = _mm256_loadu_ps(slopes + 8);
+#pragma GCC unroll 6
+        for (int p = 0; p < kPixels; ++p) {
+            low[p] = bent(low[p], l);
+            high[p] = bent(high[p], h);
+        }
+    }
+    SPHERE_AVX2_INLINE void store(float *to, std::int64_t pixel) const {
+#pragma GCC unroll 6
+        for (int p = 0; p < kPixels; ++p, to += pixel) {
+            _mm256_storeu_ps(to, low[p]);
+            _mm256_storeu_ps(to + 8, high[p]);
         }
     }
 };
@@ -54,86 +74,164 @@ template <int kPixels> struct Tile {
 // kPixels pixels from `x` on, 16 channels.
 template <int kPixels>
 SPHERE_AVX2_INLINE void point_tile(const ConvPair &pair, const float *x, std::int64_t channel,
-                                   float *to) {
+                                   float *to, std::int64_t pixel) {
     Tile<kPixels> tile(pair.point_bias, channel);
     const float *weights = pair.point_weights + channel;
 #pragma GCC unroll 4
     for (std::int64_t k = 0; k < pair.inputs; ++k, weights += pair.channels)
         tile.add(x + k, pair.inputs, weights);
-    tile.store(to + channel, pair.channels, pair.point_relu);
+    if (pair.point_relu)
+        tile.relu();
+    tile.store(to, pixel);
 }
 
 // The last tile starts early where the row ends within it: pixels are computed twice rather
 // than one by one.
 SPHERE_AVX2 void point_strip(const ConvPair &pair, const float *x, std::int64_t channel,
-                             std::int64_t from, std::int64_t until, float *to) {
+                             std::int64_t from, std::int64_t until, float *to,
+                             std::int64_t pixel) {
     std::int64_t p = from;
     while (p < until && until >= kTile) {
         const std::int64_t at = std::min(p, until - kTile);
-        point_tile<kTile>(pair, x + at * pair.inputs, channel, to + at * pair.channels);
+        point_tile<kTile>(pair, x + at * pair.inputs, channel, to + at * pixel, pixel);
         p = at + kTile;
     }
     for (; p < until; ++p)
-        point_tile<1>(pair, x + p * pair.inputs, channel, to + p * pair.channels);
+        point_tile<1>(pair, x + p * pair.inputs, channel, to + p * pixel, pixel);
 }
 
-void point_row(const ConvPair &pair, const float *x, float *to) {
+void point_row(const ConvPair &pair, const float *x, const RowPlace &to) {
     for (std::int64_t p = 0; p < pair.pixels; p += kStrip)
         for (std::int64_t channel = 0; channel < pair.channels; channel += kPairBlock)
-            point_strip(pair, x, channel, p, std::min(p + kStrip, pair.pixels), to);
+            point_strip(pair, x, channel, p, std::min(p + kStrip, pair.pixels),
+                        to.at + channel / kPairBlock * to.block, to.pixel);
 }
 
-// What one column of a window adds, in a chain of its own: those of a pixel's three columns do
-// not wait for each other.
-SPHERE_AVX2_INLINE __m256 column(__m256 top, __m256 middle, __m256 bottom, const __m256 w[9],
-                                 int x) {
-    return _mm256_fmadd_ps(bottom, w[6 + x],
-                           _mm256_fmadd_ps(middle, w[3 + x], _mm256_mul_ps(top, w[x])));
-}
+/// Eight channels of a depthwise convolution.
+struct Depth {
+    __m256 w[9], bias, slopes, scale;
+    __m256i zero;
 
-// 8 channels of the pixels [from, until). Each column is loaded once, for the three pixels
-// whose windows it is in.
-SPHERE_AVX2 void depth_strip(const ConvPair &pair, const float *const rows[3],
-                             std::int64_t channel, std::int64_t from, std::int64_t until,
-                             float *out) {
-    __m256 w[9];
+    SPHERE_AVX2_INLINE Depth(const ConvPair &pair, std::int64_t channel, const DepthRow &to) {
 #pragma GCC unroll 9
-    for (int i = 0; i < 9; ++i)
-        w[i] = _mm256_loadu_ps(pair.depth_weights + i * pair.channels + channel);
-    const __m256 bias = pair.depth_bias == nullptr ? _mm256_setzero_ps()
-                                                   : _mm256_loadu_ps(pair.depth_bias + channel);
-    const std::int64_t channels = pair.channels, start = from * channels + channel;
-    const float *top = rows[0] + start, *middle = rows[1] + start, *bottom = rows[2] + start;
-    const bool relu = pair.depth_relu;
-    // Sums of the two pixels that lack columns.
-    __m256 a = _mm256_loadu_ps(top), b = _mm256_loadu_ps(middle), c = _mm256_loadu_ps(bottom);
-    __m256 last = _mm256_add_ps(bias, column(a, b, c, w, 0));
-    a = _mm256_loadu_ps(top + channels);
-    b = _mm256_loadu_ps(middle + channels);
-    c = _mm256_loadu_ps(bottom + channels);
-    last = _mm256_add_ps(last, column(a, b, c, w, 1));
-    __m256 next = _mm256_add_ps(bias, column(a, b, c, w, 0));
-    std::int64_t at = 2 * channels;
-    out += start;
-#pragma GCC unroll 2
-    for (std::int64_t left = until - from; left > 0; --left) {
-        a = _mm256_loadu_ps(top + at);
-        b = _mm256_loadu_ps(middle + at);
-        c = _mm256_loadu_ps(bottom + at);
-        const __m256 sum = _mm256_add_ps(last, column(a, b, c, w, 2));
-        _mm256_storeu_ps(out + at - 2 * channels,
-                         relu ? _mm256_max_ps(sum, _mm256_setzero_ps()) : sum);
-        last = _mm256_add_ps(next, column(a, b, c, w, 1));
-        next = _mm256_add_ps(bias, column(a, b, c, w, 0));
-        at += channels;
+        for (int i = 0; i < 9; ++i)
+            w[i] = _mm256_loadu_ps(pair.depth_weights + i * pair.channels + channel);
+        bias = pair.depth_bias == nullptr ? _mm256_setzero_ps()
+                                          : _mm256_loadu_ps(pair.depth_bias + channel);
+        slopes = pair.depth_slopes.empty()
+                     ? _mm256_setzero_ps()
+                     : _mm256_loadu_ps(pair.depth_slopes.data() + channel);
+        scale = _mm256_set1_ps(to.encoding.inverse_scale);
+        zero = _mm256_set1_epi32(to.encoding.zero);
+    }
+    // `sum` and what column x of a window adds.
+    SPHERE_AVX2_INLINE __m256 add(__m256 sum, const __m256 (&pixels)[3], int x) const {
+        sum = _mm256_fmadd_ps(pixels[0], w[x], sum);
+        sum = _mm256_fmadd_ps(pixels[1], w[3 + x], sum);
+        return _mm256_fmadd_ps(pixels[2], w[6 + x], sum);
+    }
+    // As rows_avx2.cpp has it: cut to any code first, adding the zero cannot overflow.
+    SPHERE_AVX2_INLINE void encode(__m256 y, std::uint8_t *codes) const {
+        const __m256 scaled = _mm256_min_ps(_mm256_mul_ps(y, scale), _mm256_set1_ps(512));
+        const __m256i code = _mm256_add_epi32(_mm256_cvtps_epi32(scaled), zero);
+        const __m128i words =
+            _mm_packs_epi32(_mm256_castsi256_si128(code), _mm256_extracti128_si256(code, 1));
+        _mm_storel_epi64(reinterpret_cast<__m128i *>(codes), _mm_packus_epi16(words, words));
+    }
+};
+
+enum class Bend : std::uint8_t { None, Relu, Prelu };
+
+/// The pixels [from, until) of 8 of a block's channels: rows and result at the first of them.
+struct DepthStrip {
+    const float *rows[3];
+    std::int64_t from, until, channel;
+
+    SPHERE_AVX2_INLINE void load(__m256 (&pixels)[3], std::int64_t pixel) const {
+#pragma GCC unroll 3
+        for (int y = 0; y < 3; ++y)
+            pixels[y] = _mm256_loadu_ps(rows[y] + pixel * kPairBlock);
+    }
+};
+
+// Each column is loaded once, for all pixels whose windows it is in: their sums wait for the
+// columns that they lack.
+template <int kStride, Bend kBend, bool kOut, bool kCodes>
+SPHERE_AVX2 void depth_strip(const ConvPair &pair, const DepthStrip &given,
+                             const DepthRow &to) {
+    const DepthStrip strip = given; // which bytes that are written cannot be part of
+    const Depth depth(pair, strip.channel, to);
+    const std::int64_t channels = pair.channels;
+    const std::int64_t start = strip.from * channels + strip.channel;
+    float *out = kOut ? to.out + start : nullptr;
+    std::uint8_t *codes = kCodes ? to.codes + start : nullptr;
+    __m256 pixels[3];
+    std::int64_t at = strip.from * kStride;
+    strip.load(pixels, at++);
+    __m256 last = depth.add(depth.bias, pixels, 0), next = depth.bias;
+    if constexpr (kStride == 1) {
+        strip.load(pixels, at++);
+        last = depth.add(last, pixels, 1);
+        next = depth.add(next, pixels, 0);
+    }
+    for (std::int64_t left = strip.until - strip.from; left > 0; --left) {
+        if constexpr (kStride == 2) {
+            strip.load(pixels, at++);
+            last = depth.add(last, pixels, 1);
+        }
+        strip.load(pixels, at++);
+        __m256 sum = depth.add(last, pixels, 2);
+        if constexpr (kStride == 1) {
+            last = depth.add(next, pixels, 1);
+            next = depth.add(depth.bias, pixels, 0);
+        } else {
+            last = depth.add(depth.bias, pixels, 0);
+        }
+        if constexpr (kBend == Bend::Relu)
+            sum = _mm256_max_ps(sum, _mm256_setzero_ps());
+        if constexpr (kBend == Bend::Prelu)
+            sum = bent(sum, depth.slopes);
+        if constexpr (kOut) {
+            _mm256_storeu_ps(out, sum);
+            out += channels;
+        }
+        if constexpr (kCodes) {
+            depth.encode(sum, codes);
+            codes += channels;
+        }
     }
 }
 
-void depth_row(const ConvPair &pair, const float *const rows[3], float *to) {
-    const std::int64_t strip = std::max<std::int64_t>(kDepthStrip / pair.channels, 8);
-    for (std::int64_t p = 0; p < pair.pixels; p += strip)
-        for (std::int64_t channel = 0; channel < pair.channels; channel += 8)
-            depth_strip(pair, rows, channel, p, std::min(p + strip, pair.pixels), to);
+using DepthStripFunction = void (*)(const ConvPair &, const DepthStrip &, const DepthRow &);
+
+template <int kStride, Bend kBend> DepthStripFunction depth_strip_to(const DepthRow &to) {
+    if (to.codes == nullptr)
+        return &depth_strip<kStride, kBend, true, false>;
+    return to.out == nullptr ? &depth_strip<kStride, kBend, false, true>
+                             : &depth_strip<kStride, kBend, true, true>;
+}
+
+template <int kStride>
+DepthStripFunction depth_strip_of(const ConvPair &pair, const DepthRow &to) {
+    if (!pair.depth_slopes.empty())
+        return depth_strip_to<kStride, Bend::Prelu>(to);
+    return pair.depth_relu ? depth_strip_to<kStride, Bend::Relu>(to)
+                           : depth_strip_to<kStride, Bend::None>(to);
+}
+
+void depth_row(const ConvPair &pair, std::int64_t block, const float *const rows[3],
+               const DepthRow &to) {
+    const DepthStripFunction run =
+        pair.stride == 1 ? depth_strip_of<1>(pair, to) : depth_strip_of<2>(pair, to);
+    const std::int64_t pixels = pair.depth_pixels();
+    for (std::int64_t p = 0; p < pixels; p += kDepthStrip)
+        for (std::int64_t half = 0; half < kPairBlock; half += 8)
+            run(pair,
+                {{rows[0] + half, rows[1] + half, rows[2] + half},
+                 p,
+                 std::min(p + kDepthStrip, pixels),
+                 block * kPairBlock + half},
+                to);
 }
 
 SPHERE_AVX2 void pool_row(const ConvPair &pair, const float *above, const float *below,
@@ -152,29 +250,34 @@ SPHERE_AVX2 void pool_row(const ConvPair &pair, const float *above, const float 
 // kPixels pixels from `pixel` on, none of whose windows leaves the planes, and 16 channels.
 template <int kPixels>
 SPHERE_AVX2_INLINE void stem_tile(const ConvStem &stem, const float *const *rows,
-                                  std::int64_t pixel, std::int64_t channel, float *to) {
+                                  std::int64_t pixel, std::int64_t channel,
+                                  const RowPlace &to) {
     Tile<kPixels> tile(stem.bias, channel);
     const float *weights = stem.weights + channel;
     for (std::int64_t y = 0; y < 3; ++y, rows += stem.planes)
         for (std::int64_t x = 0; x < 3; ++x)
             for (std::int64_t k = 0; k < stem.planes; ++k, weights += stem.channels)
                 tile.add(rows[k] + pixel * stem.stride + x - 1, stem.stride, weights);
-    tile.store(to + channel, stem.channels, stem.relu);
+    if (stem.relu)
+        tile.relu();
+    if (!stem.slopes.empty())
+        tile.prelu(stem.slopes.data() + channel);
+    tile.store(to.at + pixel * to.pixel + channel / kPairBlock * to.block, to.pixel);
 }
 
-SPHERE_AVX2 void stem_row(const ConvStem &stem, const float *const *rows, float *to) {
+SPHERE_AVX2 void stem_row(const ConvStem &stem, const float *const *rows, const RowPlace &to) {
     // Pixels [1, inner) have their windows within the planes.
     const std::int64_t inner = std::min((stem.pixels - 2) / stem.stride + 1, stem.pixels_out);
     std::int64_t p = 0;
     const auto edge = [&](std::int64_t until) {
         for (; p < until; ++p)
-            stem_pixel(stem, rows, p, to + p * stem.channels);
+            stem_pixel(stem, rows, p, to);
     };
     edge(std::min<std::int64_t>(1, stem.pixels_out));
     while (p < inner && inner > kTile) { // the last one starts early, as above
         const std::int64_t at = std::min(p, inner - kTile);
         for (std::int64_t channel = 0; channel < stem.channels; channel += kPairBlock)
-            stem_tile<kTile>(stem, rows, at, channel, to + at * stem.channels);
+            stem_tile<kTile>(stem, rows, at, channel, to);
         p = at + kTile;
     }
     edge(stem.pixels_out);

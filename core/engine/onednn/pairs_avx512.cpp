@@ -14,12 +14,10 @@
 namespace sphere::onednn {
 namespace {
 
-constexpr std::int64_t kStrip = 16; ///< pixels whose three rows stay in the first cache
-
 // kPixels pixels from `x` on, kVectors * 16 channels.
 template <int kVectors, int kPixels>
 SPHERE_AVX512_INLINE void point_tile(const ConvPair &pair, const float *x, std::int64_t channel,
-                                     float *to) {
+                                     const RowPlace &to, std::int64_t pixel) {
     __m512 sums[kPixels][kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
@@ -49,22 +47,22 @@ SPHERE_AVX512_INLINE void point_tile(const ConvPair &pair, const float *x, std::
     for (int p = 0; p < kPixels; ++p)
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v)
-            _mm512_storeu_ps(to + p * pair.channels + channel + 16L * v,
+            _mm512_storeu_ps(to.at + (pixel + p) * to.pixel +
+                                 (channel / kPairBlock + v) * to.block,
                              pair.point_relu ? _mm512_max_ps(sums[p][v], least) : sums[p][v]);
 }
 
 template <int kVectors, int kPixels>
 SPHERE_AVX512 void point_channels(const ConvPair &pair, const float *x, std::int64_t channel,
-                                  float *to) {
+                                  const RowPlace &to) {
     std::int64_t p = 0;
     for (; p + kPixels <= pair.pixels; p += kPixels)
-        point_tile<kVectors, kPixels>(pair, x + p * pair.inputs, channel,
-                                      to + p * pair.channels);
+        point_tile<kVectors, kPixels>(pair, x + p * pair.inputs, channel, to, p);
     for (; p < pair.pixels; ++p)
-        point_tile<kVectors, 1>(pair, x + p * pair.inputs, channel, to + p * pair.channels);
+        point_tile<kVectors, 1>(pair, x + p * pair.inputs, channel, to, p);
 }
 
-void point_row(const ConvPair &pair, const float *x, float *to) {
+void point_row(const ConvPair &pair, const float *x, const RowPlace &to) {
     std::int64_t channel = 0;
     for (; channel + 64 <= pair.channels; channel += 64)
         point_channels<4, 6>(pair, x, channel, to);
@@ -74,37 +72,54 @@ void point_row(const ConvPair &pair, const float *x, float *to) {
         point_channels<1, 12>(pair, x, channel, to);
 }
 
-// 16 channels of the pixels [from, to).
-SPHERE_AVX512 void depth_strip(const ConvPair &pair, const float *const rows[3],
-                               std::int64_t channel, std::int64_t from, std::int64_t to,
-                               float *out) {
+SPHERE_AVX512_INLINE __m512 prelu(__m512 y, __m512 slopes) {
+    const __m512 zero = _mm512_setzero_ps();
+    return _mm512_fmadd_ps(_mm512_min_ps(y, zero), slopes, _mm512_max_ps(y, zero));
+}
+
+// As rows_avx512.cpp has it: cut to any code first, adding the zero cannot overflow.
+SPHERE_AVX512_INLINE void encode(__m512 y, const Encoding &by, std::uint8_t *codes) {
+    const __m512 scaled =
+        _mm512_min_ps(_mm512_mul_ps(y, _mm512_set1_ps(by.inverse_scale)), _mm512_set1_ps(512));
+    const __m512i code =
+        _mm512_add_epi32(_mm512_cvtps_epi32(scaled), _mm512_set1_epi32(by.zero));
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(codes),
+                     _mm512_cvtusepi32_epi8(_mm512_max_epi32(code, _mm512_setzero_si512())));
+}
+
+SPHERE_AVX512 void depth_row(const ConvPair &pair, std::int64_t block,
+                             const float *const rows[3], const DepthRow &to) {
+    const std::int64_t channel = block * kPairBlock;
     __m512 w[9];
 #pragma GCC unroll 9
     for (int i = 0; i < 9; ++i)
         w[i] = _mm512_loadu_ps(pair.depth_weights + i * pair.channels + channel);
-    const __m512 bias = pair.depth_bias == nullptr ? _mm512_setzero_ps()
-                                                   : _mm512_loadu_ps(pair.depth_bias + channel);
-    const __m512 least = _mm512_setzero_ps();
-    for (std::int64_t p = from; p < to; ++p) {
-        __m512 sum = bias, other = _mm512_setzero_ps();
-        const std::int64_t at = p * pair.channels + channel;
+    const __m512 none = _mm512_setzero_ps();
+    const __m512 bias =
+        pair.depth_bias == nullptr ? none : _mm512_loadu_ps(pair.depth_bias + channel);
+    const bool bends = !pair.depth_slopes.empty();
+    const __m512 slopes = bends ? _mm512_loadu_ps(pair.depth_slopes.data() + channel) : none;
+    for (std::int64_t p = 0; p < pair.depth_pixels(); ++p) {
+        __m512 sum = bias, other = none;
+        const std::int64_t from = p * pair.stride * kPairBlock;
 #pragma GCC unroll 3
         for (int y = 0; y < 3; ++y) {
-            const float *const row = rows[y] + at;
+            const float *const row = rows[y] + from;
             sum = _mm512_fmadd_ps(_mm512_loadu_ps(row), w[y * 3], sum);
-            other = _mm512_fmadd_ps(_mm512_loadu_ps(row + pair.channels), w[y * 3 + 1], other);
-            sum = _mm512_fmadd_ps(_mm512_loadu_ps(row + 2 * pair.channels), w[y * 3 + 2], sum);
+            other = _mm512_fmadd_ps(_mm512_loadu_ps(row + kPairBlock), w[y * 3 + 1], other);
+            sum = _mm512_fmadd_ps(_mm512_loadu_ps(row + 2 * kPairBlock), w[y * 3 + 2], sum);
         }
         sum = _mm512_add_ps(sum, other);
-        _mm512_storeu_ps(out + at, pair.depth_relu ? _mm512_max_ps(sum, least) : sum);
+        if (pair.depth_relu)
+            sum = _mm512_max_ps(sum, none);
+        if (bends)
+            sum = prelu(sum, slopes);
+        const std::int64_t at = p * pair.channels + channel;
+        if (to.out != nullptr)
+            _mm512_storeu_ps(to.out + at, sum);
+        if (to.codes != nullptr)
+            encode(sum, to.encoding, to.codes + at);
     }
-}
-
-void depth_row(const ConvPair &pair, const float *const rows[3], float *out) {
-    for (std::int64_t p = 0; p < pair.pixels; p += kStrip)
-        for (std::int64_t channel = 0; channel < pair.channels; channel += 16)
-            depth_strip(pair, rows, channel, p,
-                        p + kStrip < pair.pixels ? p + kStrip : pair.pixels, out);
 }
 
 SPHERE_AVX512 void pool_row(const ConvPair &pair, const float *above, const float *below,

@@ -87,14 +87,19 @@ class PlanBuilder {
     struct Pair { ///< nodes; `last` is a pooling, a PReLU or `depth` itself
         std::size_t point, depth, last;
         std::optional<std::size_t> point_prelu = std::nullopt, depth_prelu = std::nullopt;
+        bool alone() const { return point == depth; } ///< without a 1x1 convolution
     };
     struct Chain {                        ///< nodes that are one step, made when the last comes
         std::optional<std::size_t> entry; ///< a stem or a pooling before them
+        std::optional<std::size_t> entry_prelu;
         std::vector<Pair> pairs;
         std::size_t first() const { return entry.value_or(pairs[0].point); }
         std::size_t last() const { return pairs.back().last; }
     };
-    bool fits_pair(std::size_t point, std::size_t depth) const; ///< with any channels
+    bool fits_depth(std::size_t depth) const;                   ///< with any channels
+    bool fits_pair(std::size_t point, std::size_t depth) const; ///< likewise
+    std::optional<std::size_t> simple_prelu(const SoleTakers &takers, std::size_t conv) const;
+    void find_end(const SoleTakers &takers, Pair &pair) const;
     bool can_chain() const;
     bool halves(std::size_t pool) const;
     bool is_stem(std::size_t node) const;
@@ -109,7 +114,7 @@ class PlanBuilder {
     void add_chain(const Chain &nodes);
     const float *chain_weights(Plan::PairStep &step, int value, bool bias);
     ConvPair make_pair(Plan::PairStep &step, const Pair &nodes);
-    ConvStem make_stem(Plan::PairStep &step, const Node &node);
+    ConvStem make_stem(Plan::PairStep &step, const Chain &nodes);
     struct WinogradNode { ///< a convolution by kernels of our own, and the PReLU behind it
         std::size_t conv;
         std::optional<std::size_t> prelu;

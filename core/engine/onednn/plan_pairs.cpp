@@ -20,20 +20,30 @@ bool ends_simply(const Node &node) {
 
 } // namespace
 
-bool PlanBuilder::fits_pair(std::size_t point, std::size_t depth) const {
-    const Node &first = graph_.nodes[point], &second = graph_.nodes[depth];
-    if (first.op != "Conv" || second.op != "Conv" || !ends_simply(first) ||
-        !ends_simply(second) || graph_.constant(first.inputs[1]) == nullptr ||
-        graph_.constant(second.inputs[1]) == nullptr)
+bool PlanBuilder::fits_depth(std::size_t depth) const {
+    const Node &node = graph_.nodes[depth];
+    if (node.op != "Conv" || !ends_simply(node) || graph_.constant(node.inputs[1]) == nullptr)
         return false;
-    const Dims &in = dims(first.inputs[0]), &out = dims(first.output);
-    const Dims &w1 = dims(first.inputs[1]), &w2 = dims(second.inputs[1]);
-    const Dims ones = {1, 1};
-    return first.integer("group", 1) == 1 && w1[2] == 1 && w1[3] == 1 &&
-           first.list("strides", ones) == ones && shapes_.pads[point] == Dims{0, 0, 0, 0} &&
-           second.integer("group", 1) == out[1] && w2 == Dims{out[1], 1, 3, 3} &&
-           second.list("strides", ones) == ones && second.list("dilations", ones) == ones &&
-           shapes_.pads[depth] == Dims{1, 1, 1, 1} && in[2] == out[2] && in[3] == out[3];
+    const Dims &in = dims(node.inputs[0]), &out = dims(node.output),
+               &pads = shapes_.pads[depth];
+    const Dims strides = node.list("strides", {1, 1});
+    const std::int64_t stride = strides[0];
+    return in.size() == 4 && node.integer("group", 1) == in[1] &&
+           dims(node.inputs[1]) == Dims{in[1], 1, 3, 3} && (stride == 1 || stride == 2) &&
+           strides[1] == stride && node.list("dilations", {1, 1}) == Dims{1, 1} &&
+           pads[0] == 1 && pads[1] == 1 && out[2] == (in[2] - 1) / stride + 1 &&
+           out[3] == (in[3] - 1) / stride + 1;
+}
+
+bool PlanBuilder::fits_pair(std::size_t point, std::size_t depth) const {
+    const Node &first = graph_.nodes[point];
+    if (first.op != "Conv" || !ends_simply(first) ||
+        graph_.constant(first.inputs[1]) == nullptr || !fits_depth(depth))
+        return false;
+    const Dims &weights = dims(first.inputs[1]);
+    return first.integer("group", 1) == 1 && weights[2] == 1 && weights[3] == 1 &&
+           first.list("strides", {1, 1}) == Dims{1, 1} &&
+           shapes_.pads[point] == Dims{0, 0, 0, 0};
 }
 
 // The largest of each 2x2, of rows and pixels that are even.
@@ -99,39 +109,61 @@ std::optional<std::size_t> PlanBuilder::prelu_behind(const SoleTakers &takers,
     return simple ? prelu : std::nullopt;
 }
 
-// With PReLUs where its 1x1 convolution is computed in int8.
+// One that adds nothing.
+std::optional<std::size_t> PlanBuilder::simple_prelu(const SoleTakers &takers,
+                                                     std::size_t conv) const {
+    const auto prelu = prelu_behind(takers, conv);
+    return prelu && graph_.nodes[*prelu].addend < 0 ? prelu : std::nullopt;
+}
+
+// What comes behind the depthwise convolution: a PReLU in a network in int8, or a pooling.
+void PlanBuilder::find_end(const SoleTakers &takers, Pair &pair) const {
+    pair.last = pair.depth;
+    if (settings_.int8)
+        pair.depth_prelu = simple_prelu(takers, pair.depth);
+    const auto pool = takers[pair.depth];
+    const bool whole = graph_.nodes[pair.depth].list("strides", {1, 1})[0] == 1;
+    if (pair.depth_prelu)
+        pair.last = *pair.depth_prelu;
+    else if (pool && whole && halves(*pool))
+        pair.last = *pool;
+}
+
+// With a PReLU between them where the 1x1 convolution is computed in int8.
 std::optional<PlanBuilder::Pair> PlanBuilder::pair_from(const SoleTakers &takers,
                                                         std::size_t point) const {
-    const auto simple_prelu = [&](std::size_t conv) {
-        const auto prelu = prelu_behind(takers, conv);
-        return prelu && graph_.nodes[*prelu].addend < 0 ? prelu : std::nullopt;
-    };
     Pair pair{point, point, point};
     if (int8_[point]) {
         if (!int8_[point]->dot)
             return std::nullopt;
-        pair.point_prelu = simple_prelu(point);
+        pair.point_prelu = simple_prelu(takers, point);
     }
     const auto depth = takers[pair.point_prelu.value_or(point)];
     if (!depth || !fits_pair(point, *depth) ||
         dims(graph_.nodes[point].output)[1] % kPairBlock != 0)
         return std::nullopt;
-    pair.depth = pair.last = *depth;
-    if (int8_[point])
-        pair.depth_prelu = simple_prelu(*depth);
-    const auto pool = takers[*depth];
-    if (pair.depth_prelu)
-        pair.last = *pair.depth_prelu;
-    else if (pool && halves(*pool))
-        pair.last = *pool;
+    pair.depth = *depth;
+    find_end(takers, pair);
     return pair;
 }
 
-// No pairs: nothing begins here.
+// No pairs: nothing begins here. In a network in int8 a stem may have a PReLU, and a depthwise
+// convolution without a 1x1 one behind it.
 PlanBuilder::Chain PlanBuilder::chain_from(const SoleTakers &takers, std::size_t node) const {
     Chain chain;
     std::optional<std::size_t> point = node;
-    if (is_stem(node) || halves(node)) {
+    if (is_stem(node)) {
+        chain.entry = node;
+        if (settings_.int8)
+            chain.entry_prelu = simple_prelu(takers, node);
+        point = takers[chain.entry_prelu.value_or(node)];
+        if (settings_.int8 && point && fits_depth(*point)) {
+            Pair alone{*point, *point, *point};
+            find_end(takers, alone);
+            chain.pairs.push_back(alone);
+            point = takers[alone.last];
+        }
+    } else if (halves(node)) {
         chain.entry = node;
         point = takers[node];
     }
@@ -183,6 +215,8 @@ void PlanBuilder::plan_chains(const SoleTakers &takers) {
                 if (pair.point_prelu)
                     chains_[*pair.point_prelu] = chain;
             }
+            if (chain->entry_prelu)
+                chains_[*chain->entry_prelu] = chain;
         }
         chained += products(i);
     }
@@ -204,13 +238,16 @@ const float *PlanBuilder::chain_weights(Plan::PairStep &step, int value, bool bi
     return static_cast<const float *>(step.weights.back().get_data_handle());
 }
 
-ConvStem PlanBuilder::make_stem(Plan::PairStep &step, const Node &node) {
+ConvStem PlanBuilder::make_stem(Plan::PairStep &step, const Chain &nodes) {
+    const Node &node = graph_.nodes[*nodes.entry];
     const Dims &in = dims(node.inputs[0]), &out = dims(node.output);
     ConvStem stem;
     stem.weights = chain_weights(step, node.inputs[1], false);
     if (node.has_input(2))
         stem.bias = chain_weights(step, node.inputs[2], true);
     stem.relu = !node.post.empty();
+    if (nodes.entry_prelu)
+        stem.slopes = slopes_of(graph_.nodes[*nodes.entry_prelu]);
     stem.planes = in[1];
     stem.rows = in[2];
     stem.pixels = in[3];
@@ -223,32 +260,38 @@ ConvStem PlanBuilder::make_stem(Plan::PairStep &step, const Node &node) {
 
 ConvPair PlanBuilder::make_pair(Plan::PairStep &step, const Pair &nodes) {
     const Node &point = graph_.nodes[nodes.point], &depth = graph_.nodes[nodes.depth];
-    const Dims &in = dims(point.inputs[0]), &between = dims(point.output);
+    const Dims &in = dims(point.inputs[0]);
     ConvPair pair;
+    pair.alone = nodes.alone();
     const auto &int8 = int8_[nodes.point];
     if (int8) {
         const Node *const prelu =
             nodes.point_prelu ? &graph_.nodes[*nodes.point_prelu] : nullptr;
-        pair.dot = std::make_shared<const DotConv>(make_dot(point, prelu, *int8));
+        DotConv dot = make_dot(point, prelu, *int8);
+        dot.to.channels = kPairBlock; // its pixels lie as in a RowPlace
+        pair.dot = std::make_shared<const DotConv>(std::move(dot));
         pair.codes = {1 / int8->codes.scale, int8->codes.zero};
-    } else {
+    } else if (!pair.alone) {
         pair.point_weights = chain_weights(step, point.inputs[1], false);
         if (point.has_input(2))
             pair.point_bias = chain_weights(step, point.inputs[2], true);
+        pair.point_relu = !point.post.empty();
     }
     if (nodes.depth_prelu)
         pair.depth_slopes = slopes_of(graph_.nodes[*nodes.depth_prelu]);
     pair.depth_weights = chain_weights(step, depth.inputs[1], false);
     if (depth.has_input(2))
         pair.depth_bias = chain_weights(step, depth.inputs[2], true);
-    pair.point_relu = !point.post.empty();
     pair.depth_relu = !depth.post.empty();
+    pair.stride = depth.list("strides", {1, 1})[0];
     pair.pooled = !nodes.depth_prelu && nodes.last != nodes.depth;
     pair.rows = in[2];
     pair.pixels = in[3];
     pair.inputs = in[1];
-    pair.channels = between[1];
-    const char *const operation = pair.pooled ? "1x1, depthwise, pool" : "1x1, depthwise";
+    pair.channels = dims(depth.output)[1];
+    const char *const operation = pair.alone    ? "depthwise"
+                                  : pair.pooled ? "1x1, depthwise, pool"
+                                                : "1x1, depthwise";
     plan_.count(operation, int8 ? "int8" : "fp32", int8 ? kDotName : step.kernel->name);
     return pair;
 }
@@ -264,7 +307,7 @@ void PlanBuilder::add_chain(const Chain &nodes) {
     chain.pools_input = first.op == "MaxPool";
     const bool stem = nodes.entry && !chain.pools_input;
     if (stem)
-        chain.stem = make_stem(*step, first);
+        chain.stem = make_stem(*step, nodes);
     if (chain.pools_input)
         plan_.count("pool", "fp32", step->kernel->name);
     for (const Pair &pair : nodes.pairs)

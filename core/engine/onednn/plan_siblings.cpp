@@ -31,7 +31,8 @@ void PlanBuilder::plan_siblings(const SoleTakers &takers) {
     std::map<int, std::vector<Pair>> by_input;
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
         const auto depth = takers[i];
-        if (chains_[i] || !depth || !fits_pair(i, *depth))
+        if (chains_[i] || !depth || !fits_pair(i, *depth) ||
+            graph_.nodes[*depth].list("strides", {1, 1})[0] != 1)
             continue;
         const auto taker = takers[*depth];
         if (taker && copies_its_input(graph_.nodes[*taker]))
