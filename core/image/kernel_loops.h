@@ -62,6 +62,11 @@ void unpack(const std::uint8_t *__restrict in, int n, const BgrArrays &out) {
     }
 }
 
+template <int Step, typename T> void pick(const T *__restrict in, int n, T *__restrict out) {
+    for (std::ptrdiff_t i = 0; i < n; ++i)
+        out[i] = in[Step * i];
+}
+
 void interleave_phases(const std::uint16_t *__restrict even,
                        const std::uint16_t *__restrict odd, int n,
                        std::uint16_t *__restrict out) {
@@ -305,6 +310,12 @@ constexpr Kernels make_kernels(CpuLevel level) {
             &bytes_to_float,
             &unpack<3>,
             &unpack<4>,
+            &pick<2>,
+            &pick<3>,
+            &pick<4>,
+            &pick<2>,
+            &pick<3>,
+            &pick<4>,
             &interleave_phases,
             &blend_chroma_rows<1>,
             &blend_chroma_rows<2>,

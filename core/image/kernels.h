@@ -51,6 +51,12 @@ struct Kernels {
     void (*unpack_3)(const std::uint8_t *in, int n, const BgrArrays &out);
     void (*unpack_4)(const std::uint8_t *in, int n, const BgrArrays &out);
 
+    /// out[i] = in[i * step]. By step.
+    using PickBytes = void (*)(const std::uint8_t *in, int n, std::uint8_t *out);
+    using PickWords = void (*)(const std::uint16_t *in, int n, std::uint16_t *out);
+    PickBytes pick_bytes_2, pick_bytes_3, pick_bytes_4;
+    PickWords pick_words_2, pick_words_3, pick_words_4;
+
     /// out[2 i] = even[i], out[2 i + 1] = odd[i].
     void (*interleave_phases)(const std::uint16_t *even, const std::uint16_t *odd, int n,
                               std::uint16_t *out);

@@ -45,7 +45,7 @@ struct Scratch {
     std::vector<float> weight;        ///< of the right tap, an output column
     std::vector<std::uint8_t> bytes;  ///< gathered samples
     std::vector<std::uint16_t> words; ///< gathered chroma
-    std::vector<std::uint16_t> rows;  ///< chroma of a luma row, then its phases
+    std::vector<std::uint16_t> rows;  ///< chroma of a luma row, its phases, these interleaved
     std::vector<float> taps;          ///< converted taps
     std::vector<float> lines;         ///< two blended source rows and the output row
 };
@@ -67,6 +67,7 @@ class RowReader {
 
   private:
     void plan_columns(const RectI &roi, Scratch &scratch);
+    void plan_steps();
     void read_packed(const std::uint8_t *row, const BgrArrays &to);
     void gather_packed(const std::uint8_t *row);
     const std::uint8_t *gather_luma(const std::uint8_t *row);
@@ -80,6 +81,10 @@ class RowReader {
     int taps_ = 0;       ///< width, or twice that where some column has a second tap
     bool dense_ = false; ///< the taps are the roi's columns one after another
     int from_ = 0;       ///< first column of the roi
+    /// Of luma and of chroma at the taps, where those are as many columns apart everywhere;
+    /// else null.
+    Kernels::PickBytes pick_bytes_ = nullptr;
+    Kernels::PickWords pick_words_ = nullptr;
     const std::int32_t *offset_ = nullptr;
     const std::int32_t *chroma_ = nullptr;
     const float *weight_ = nullptr;
@@ -88,6 +93,7 @@ class RowReader {
     std::uint16_t *padded_ = nullptr;
     std::uint16_t *phases_u_ = nullptr; ///< even luma columns, then odd ones
     std::uint16_t *phases_v_ = nullptr;
+    std::uint16_t *whole_ = nullptr; ///< a plane's phases interleaved: a sample a luma column
     std::uint8_t *bytes_ = nullptr;
     std::uint16_t *u_ = nullptr;
     std::uint16_t *v_ = nullptr;
@@ -115,9 +121,10 @@ RowReader::RowReader(const Source &source, const RectI &roi, int width, Scratch 
     const std::size_t words = std::max(n, 2 * c);
     u_ = reserve_scratch(scratch.words, 2 * words);
     v_ = u_ + words;
-    padded_ = reserve_scratch(scratch.rows, 5 * c + 2);
+    padded_ = reserve_scratch(scratch.rows, 7 * c + 2);
     phases_u_ = padded_ + c + 2;
     phases_v_ = phases_u_ + 2 * c;
+    whole_ = phases_v_ + 2 * c;
 }
 
 void RowReader::plan_columns(const RectI &roi, Scratch &scratch) {
@@ -146,6 +153,28 @@ void RowReader::plan_columns(const RectI &roi, Scratch &scratch) {
     offset_ = offset;
     chroma_ = chroma;
     weight_ = weight;
+    plan_steps();
+}
+
+/// Pictures are often halved or made a third: then whole vectors are picked, not samples.
+void RowReader::plan_steps() {
+    if (width_ < 2 || source_.step != 1)
+        return;
+    const std::int32_t step = offset_[1] - offset_[0];
+    for (int i = 0; i < width_; ++i)
+        if (offset_[i] != offset_[0] + i * step ||
+            (taps_ > width_ && offset_[width_ + i] != offset_[i] + 1))
+            return;
+    if (step == 2) {
+        pick_bytes_ = kernels_.pick_bytes_2;
+        pick_words_ = kernels_.pick_words_2;
+    } else if (step == 3) {
+        pick_bytes_ = kernels_.pick_bytes_3;
+        pick_words_ = kernels_.pick_words_3;
+    } else if (step == 4) {
+        pick_bytes_ = kernels_.pick_bytes_4;
+        pick_words_ = kernels_.pick_words_4;
+    }
 }
 
 const BgrArrays &RowReader::row(int y) {
@@ -210,6 +239,11 @@ void RowReader::gather_packed(const std::uint8_t *row) {
 const std::uint8_t *RowReader::gather_luma(const std::uint8_t *row) {
     if (dense_ && source_.step == 1)
         return row + from_;
+    if (pick_bytes_ != nullptr) {
+        for (int from = 0; from < taps_; from += width_)
+            pick_bytes_(row + offset_[from], width_, bytes_ + from);
+        return bytes_;
+    }
     const std::int32_t *offset = offset_;
     std::uint8_t *luma = bytes_;
     for (int i = 0; i < taps_; ++i)
@@ -229,6 +263,14 @@ void RowReader::gather_chroma(int y) {
     if (dense_) {
         kernels_.interleave_phases(phases_u_, phases_u_ + chroma_count_, chroma_count_, u);
         kernels_.interleave_phases(phases_v_, phases_v_ + chroma_count_, chroma_count_, v);
+        return;
+    }
+    if (pick_words_ != nullptr) {
+        for (const auto &[phases, out] : {std::pair{phases_u_, u}, std::pair{phases_v_, v}}) {
+            kernels_.interleave_phases(phases, phases + chroma_count_, chroma_count_, whole_);
+            for (int from = 0; from < taps_; from += width_)
+                pick_words_(whole_ + offset_[from] - 2 * chroma_from_, width_, out + from);
+        }
         return;
     }
     const std::int32_t *chroma = chroma_;

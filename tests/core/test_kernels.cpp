@@ -145,6 +145,17 @@ TEST_P(PixelKernels, Packing) {
             compare<float>(3 * count, [&](const Kernels &k, float *out) {
                 (k.*unpack)(packed.data() + from, n, {out, out + n, out + 2 * count});
             });
+        for (const auto pick :
+             {&Kernels::pick_bytes_2, &Kernels::pick_bytes_3, &Kernels::pick_bytes_4})
+            compare<std::uint8_t>(count, [&](const Kernels &k, std::uint8_t *out) {
+                (k.*pick)(packed.data() + from, n, out);
+            });
+        const auto words = values<std::uint16_t>(4 * count, 0, 4081);
+        for (const auto pick :
+             {&Kernels::pick_words_2, &Kernels::pick_words_3, &Kernels::pick_words_4})
+            compare<std::uint16_t>(count, [&](const Kernels &k, std::uint16_t *out) {
+                (k.*pick)(words.data() + from, n, out);
+            });
         const auto even = values<std::uint16_t>(count, 0, 4081);
         compare<std::uint16_t>(2 * count, [&](const Kernels &k, std::uint16_t *out) {
             k.interleave_phases(even.data(), even.data() + from / 2, n, out);

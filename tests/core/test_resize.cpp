@@ -102,6 +102,11 @@ TEST_P(ResizeFormats, WholeRatiosThatSkipTaps) {
     for (const int divisor : {1, 2, 3, 6})
         expect_resized(frame, {0, 0, 96, 54}, 96 / divisor, 54 / divisor);
     expect_resized(frame, {1, 1, 93, 51}, 31, 17);
+    const Frame wide = random_frame(rng, GetParam(), 511, 12);
+    for (const int divisor : {2, 3, 4, 5})
+        for (const int x : {0, 1, 6, 511 - 100 * divisor})
+            expect_resized(wide, {x, 0, 100 * divisor, 12}, 100, 4);
+    expect_resized(wide, {1, 0, 510, 12}, 255, 6);
 }
 
 TEST_P(ResizeFormats, ToBgrConvertsEachPixel) {
