@@ -107,6 +107,56 @@ enum class Bend : std::uint8_t {
     Any,
 };
 
+// One quad of the second to fourth, and the end of one sum.
+#define SPHERE_PIXEL(Q, X, P)                                                                  \
+    "vpbroadcastd 4*" #Q "(%[x]" X "), %[c]\n\t"                                               \
+    "vpmaddubsw %[wl], %[c], %[t]\n\t"                                                         \
+    "vpmaddubsw %[wh], %[c], %[c]\n\t"                                                         \
+    "vpaddw %[t], %[l" #P "], %[l" #P "]\n\t"                                                  \
+    "vpaddw %[c], %[h" #P "], %[h" #P "]\n\t"
+#define SPHERE_QUAD(Q)                                                                         \
+    "vmovdqa 64*" #Q "(%[w]), %[wl]\n\t"                                                       \
+    "vmovdqa 64*" #Q "+32(%[w]), %[wh]\n\t" SPHERE_PIXEL(Q, "", 0) SPHERE_PIXEL(Q, ",%[s]", 1) \
+        SPHERE_PIXEL(Q, ",%[s],2", 2)
+#define SPHERE_FIRST(X, P)                                                                     \
+    "vpbroadcastd (%[x]" X "), %[c]\n\t"                                                       \
+    "vpmaddubsw %[wl], %[c], %[l" #P "]\n\t"                                                   \
+    "vpmaddubsw %[wh], %[c], %[h" #P "]\n\t"
+#define SPHERE_WIDEN(SUM, PAIRS)                                                               \
+    "vpmaddwd %[ones], %[" PAIRS "], %[" PAIRS "]\n\t"                                         \
+    "vpaddd %[" PAIRS "], %[" SUM "], %[" SUM "]\n\t"
+
+/// What assembly reads, for the compiler to know.
+template <std::int64_t kBytes, typename Byte>
+SPHERE_AVX2_INLINE const Byte (&read(const Byte *from))[kBytes] {
+    return *reinterpret_cast<const Byte(*)[kBytes]>(from);
+}
+
+// Tile<3>::add() by hand: sums, weights, codes and products are all of the 16 registers, and
+// compilers keep two of the sums in memory.
+SPHERE_AVX2_INLINE void add_three(Tile<3> &tile, const std::uint8_t *x, std::int64_t stride,
+                                  const std::int8_t *weights) {
+    __m256i l0, l1, l2, h0, h1, h2, wl, wh, c, t;
+    asm("vmovdqa (%[w]), %[wl]\n\t"
+        "vmovdqa 32(%[w]), %[wh]\n\t" SPHERE_FIRST("", 0) SPHERE_FIRST(",%[s]", 1)
+            SPHERE_FIRST(",%[s],2", 2) SPHERE_QUAD(1) SPHERE_QUAD(2) SPHERE_QUAD(3)
+                SPHERE_WIDEN("L0", "l0") SPHERE_WIDEN("H0", "h0") SPHERE_WIDEN("L1", "l1")
+                    SPHERE_WIDEN("H1", "h1") SPHERE_WIDEN("L2", "l2") SPHERE_WIDEN("H2", "h2")
+        : [L0] "+x"(tile.low[0]), [L1] "+x"(tile.low[1]), [L2] "+x"(tile.low[2]),
+          [H0] "+x"(tile.high[0]), [H1] "+x"(tile.high[1]), [H2] "+x"(tile.high[2]),
+          [l0] "=&x"(l0), [l1] "=&x"(l1), [l2] "=&x"(l2), [h0] "=&x"(h0), [h1] "=&x"(h1),
+          [h2] "=&x"(h2), [wl] "=&x"(wl), [wh] "=&x"(wh), [c] "=&x"(c), [t] "=&x"(t)
+        : [x] "r"(x), [s] "r"(stride), [w] "r"(weights),
+          [ones] "m"(*reinterpret_cast<const __m256i *>(kOnes)), "m"(read<kDotInputs>(x)),
+          "m"(read<kDotInputs>(x + stride)), "m"(read<kDotInputs>(x + 2 * stride)),
+          "m"(read<4 * kQuadBytes>(weights)));
+}
+
+#undef SPHERE_PIXEL
+#undef SPHERE_QUAD
+#undef SPHERE_FIRST
+#undef SPHERE_WIDEN
+
 template <int kCount>
 SPHERE_AVX2_INLINE void sum_tile(const DotConv &conv, const std::int8_t *weights,
                                  const std::uint8_t *x, std::int32_t *sums) {
@@ -116,7 +166,10 @@ SPHERE_AVX2_INLINE void sum_tile(const DotConv &conv, const std::int8_t *weights
     const std::int64_t run = shape.kernel_pixels * shape.inputs; // taps of a row in turn
     for (std::int64_t ky = 0; ky < shape.kernel_rows; ++ky, x += conv.x_row)
         for (std::int64_t i = 0; i < run; i += kDotInputs, weights += 4 * kQuadBytes)
-            tile.add(x + i, stride, weights);
+            if constexpr (kCount == kPixels)
+                add_three(tile, x + i, stride, weights);
+            else
+                tile.add(x + i, stride, weights);
     auto *const to = reinterpret_cast<__m256i *>(sums);
 #pragma GCC unroll 3
     for (int p = 0; p < kCount; ++p) {
