@@ -112,8 +112,9 @@ class Band {
             if ((stages_[i].last - 1) * pair.stride + 1 != pair.rows)
                 continue; // no window reaches beyond
             std::fill_n(place(i, pair.rows), ring_row(pair), 0.0F);
+            const Window window = window_of(i, pair.rows);
             for (std::int64_t b = 0; b < blocks_of(pair); ++b)
-                make(i, pair.rows, b);
+                make(pair, window, b);
             hand_on(i, pair.rows);
         }
     }
@@ -171,34 +172,47 @@ class Band {
     /// Row y of the input of stage i.
     void take(std::size_t i, const Row &x, std::int64_t y) {
         const ConvPair &pair = chain_.pairs[i];
-        const std::int64_t middle = y - 1;
-        const bool completes =
-            middle % pair.stride == 0 && middle >= stages_[i].first * pair.stride;
         const RowPlace to = {place(i, y) + kPairBlock, kPairBlock, ring_block(pair)};
         if (!pair.alone && !pair.dot)
             kernel_.point(pair, x.floats, to);
+        const std::int64_t middle = y - 1, first = stages_[i].first * pair.stride;
+        const bool completes = middle >= first && (middle - first) % pair.stride == 0;
+        const Window window = completes ? window_of(i, y) : Window{};
         for (std::int64_t b = 0; b < blocks_of(pair); ++b) {
             if (pair.dot)
                 chain_.dot(*pair.dot, b, pair.pixels, x.codes, nullptr, to.at + b * to.block,
                            nullptr);
             if (completes)
-                make(i, y, b);
+                make(pair, window, b);
         }
         if (completes)
             hand_on(i, y);
     }
 
-    /// The row of stage i whose window ends with row y, which the ring has with those before
-    /// it: one block of channels.
-    void make(std::size_t i, std::int64_t y, std::int64_t block) {
+    /// Three rows of a ring, and where what is made of them goes.
+    struct Window {
+        const float *rows[3] = {};
+        DepthRow to;
+    };
+
+    /// The window of stage i that ends with row y, which the ring has with those before it.
+    Window window_of(std::size_t i, std::int64_t y) const {
         const ConvPair &pair = chain_.pairs[i];
-        const std::int64_t at = block * ring_block(pair), done = (y - 1) / pair.stride;
-        const float *const rows[3] = {place(i, y - 2) + at, place(i, y - 1) + at,
-                                      place(i, y) + at};
-        if (!pair.pooled)
-            return kernel_.depth(pair, block, rows, goal(i, done));
-        const std::int64_t row = pair.depth_pixels() * pair.channels;
-        kernel_.depth(pair, block, rows, {stages_[i].made + done % 2 * row, nullptr, {}});
+        const std::int64_t done = (y - 1) / pair.stride;
+        Window window = {{place(i, y - 2), place(i, y - 1), place(i, y)}, {}};
+        if (pair.pooled)
+            window.to.out = stages_[i].made + done % 2 * pair.depth_pixels() * pair.channels;
+        else
+            window.to = goal(i, done);
+        return window;
+    }
+
+    /// One block of channels.
+    void make(const ConvPair &pair, const Window &window, std::int64_t block) const {
+        const std::int64_t at = block * ring_block(pair);
+        const float *const rows[3] = {window.rows[0] + at, window.rows[1] + at,
+                                      window.rows[2] + at};
+        kernel_.depth(pair, block, rows, window.to);
     }
 
     /// Where row y of what stage i makes goes.
