@@ -37,8 +37,8 @@ def steps(options, gallery):
     for i, name in enumerate(names):
         yield name, f"{source}{''.join(road[:i + 1])} ! {end}"
     # Stages side by side instead of threads within one: the next frame is detected while this one's faces are embedded.
-    queued = [stage.replace(threads, "threads=1") if threads else stage for stage in road]
-    yield QUEUED, f"{source}{QUEUE}{queued[1]}{QUEUE}{''.join(queued[2:])} ! {end}"
+    detect = road[1].replace(threads, "threads=1") if threads else road[1]  # one picture gains little by more
+    yield QUEUED, f"{source}{QUEUE}{detect}{QUEUE}{''.join(road[2:])} ! {end}"
     yield "spherebin", f"{source} ! spherebin gallery={gallery} ! {end}"
     both = "".join(road[1:])
     second = both.replace("name=detect", "").replace("name=align", "").replace("name=embed", "").replace("name=match", "")

@@ -3,88 +3,15 @@
 #include "core/engine/onednn/dot.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "core/engine/onednn/dot_tile_avx2.h"
 
 #include <algorithm>
-#include <cstring>
-
-#define SPHERE_AVX2 __attribute__((target("avx2,fma")))
-#define SPHERE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
 
 namespace sphere::onednn {
 namespace {
 
 constexpr int kPixels = 3; ///< with 16 channels 12 of the 16 registers: sums of 16 and 32 bits
 constexpr std::int64_t kStrip = 48; ///< pixels whose sums are made before any goes on
-constexpr std::int64_t kQuad = 4;
-constexpr std::int64_t kQuadBytes = kQuad * kDotOutputs; ///< of weights
-
-alignas(32) constexpr std::int16_t kOnes[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-
-// Keeps the compiler from adding in another order, which takes more registers than there are.
-SPHERE_AVX2_INLINE void in_order(__m256i &a, __m256i &b) {
-    asm("" : "+x"(a), "+x"(b));
-}
-
-// Pairs of 16 bits to 32. The ones come from memory: there is no register for them.
-SPHERE_AVX2_INLINE __m256i widened(__m256i pairs) {
-    __m256i sums;
-    asm("vpmaddwd %2, %1, %0"
-        : "=x"(sums)
-        : "x"(pairs), "m"(*reinterpret_cast<const __m256i *>(kOnes)));
-    return sums;
-}
-
-SPHERE_AVX2_INLINE __m256i load(const std::int8_t *from) {
-    return _mm256_load_si256(reinterpret_cast<const __m256i *>(from));
-}
-
-SPHERE_AVX2_INLINE __m256i quad(const std::uint8_t *from) {
-    std::int32_t bytes;
-    std::memcpy(&bytes, from, sizeof bytes);
-    return _mm256_set1_epi32(bytes);
-}
-
-/// Sums of kCount pixels, 16 channels.
-template <int kCount> struct Tile {
-    __m256i low[kCount], high[kCount];
-
-    SPHERE_AVX2_INLINE Tile() {
-#pragma GCC unroll 3
-        for (int p = 0; p < kCount; ++p)
-            low[p] = high[p] = _mm256_setzero_si256();
-    }
-    // 16 input channels: 128 codes of one sign times 255 are the most that meets in 16 bits.
-    SPHERE_AVX2_INLINE void add(const std::uint8_t *x, std::int64_t stride,
-                                const std::int8_t *weights) {
-        __m256i l[kCount], h[kCount];
-        __m256i wl = load(weights), wh = load(weights + 32);
-#pragma GCC unroll 3
-        for (int p = 0; p < kCount; ++p) {
-            const __m256i codes = quad(x + p * stride);
-            l[p] = _mm256_maddubs_epi16(codes, wl);
-            h[p] = _mm256_maddubs_epi16(codes, wh);
-        }
-#pragma GCC unroll 3
-        for (int q = 1; q < kDotInputs / kQuad; ++q) {
-            wl = load(weights + q * kQuadBytes);
-            wh = load(weights + q * kQuadBytes + 32);
-#pragma GCC unroll 3
-            for (int p = 0; p < kCount; ++p) {
-                const __m256i codes = quad(x + p * stride + q * kQuad);
-                l[p] = _mm256_add_epi16(l[p], _mm256_maddubs_epi16(codes, wl));
-                h[p] = _mm256_add_epi16(h[p], _mm256_maddubs_epi16(codes, wh));
-                if (q + 1 < kDotInputs / kQuad) // the last are added in any order
-                    in_order(l[p], h[p]);
-            }
-        }
-#pragma GCC unroll 3
-        for (int p = 0; p < kCount; ++p) {
-            low[p] = _mm256_add_epi32(low[p], widened(l[p]));
-            high[p] = _mm256_add_epi32(high[p], widened(h[p]));
-        }
-    }
-};
 
 // As row_avx2() has it: cut to any code first, adding the zero point cannot overflow.
 SPHERE_AVX2_INLINE __m256i encoded(const RowPass &to, __m256 y) {
@@ -107,69 +34,18 @@ enum class Bend : std::uint8_t {
     Any,
 };
 
-// One quad of the second to fourth, and the end of one sum.
-#define SPHERE_PIXEL(Q, X, P)                                                                  \
-    "vpbroadcastd 4*" #Q "(%[x]" X "), %[c]\n\t"                                               \
-    "vpmaddubsw %[wl], %[c], %[t]\n\t"                                                         \
-    "vpmaddubsw %[wh], %[c], %[c]\n\t"                                                         \
-    "vpaddw %[t], %[l" #P "], %[l" #P "]\n\t"                                                  \
-    "vpaddw %[c], %[h" #P "], %[h" #P "]\n\t"
-#define SPHERE_QUAD(Q)                                                                         \
-    "vmovdqa 64*" #Q "(%[w]), %[wl]\n\t"                                                       \
-    "vmovdqa 64*" #Q "+32(%[w]), %[wh]\n\t" SPHERE_PIXEL(Q, "", 0) SPHERE_PIXEL(Q, ",%[s]", 1) \
-        SPHERE_PIXEL(Q, ",%[s],2", 2)
-#define SPHERE_FIRST(X, P)                                                                     \
-    "vpbroadcastd (%[x]" X "), %[c]\n\t"                                                       \
-    "vpmaddubsw %[wl], %[c], %[l" #P "]\n\t"                                                   \
-    "vpmaddubsw %[wh], %[c], %[h" #P "]\n\t"
-#define SPHERE_WIDEN(SUM, PAIRS)                                                               \
-    "vpmaddwd %[ones], %[" PAIRS "], %[" PAIRS "]\n\t"                                         \
-    "vpaddd %[" PAIRS "], %[" SUM "], %[" SUM "]\n\t"
-
-/// What assembly reads, for the compiler to know.
-template <std::int64_t kBytes, typename Byte>
-SPHERE_AVX2_INLINE const Byte (&read(const Byte *from))[kBytes] {
-    return *reinterpret_cast<const Byte(*)[kBytes]>(from);
-}
-
-// Tile<3>::add() by hand: sums, weights, codes and products are all of the 16 registers, and
-// compilers keep two of the sums in memory.
-SPHERE_AVX2_INLINE void add_three(Tile<3> &tile, const std::uint8_t *x, std::int64_t stride,
-                                  const std::int8_t *weights) {
-    __m256i l0, l1, l2, h0, h1, h2, wl, wh, c, t;
-    asm("vmovdqa (%[w]), %[wl]\n\t"
-        "vmovdqa 32(%[w]), %[wh]\n\t" SPHERE_FIRST("", 0) SPHERE_FIRST(",%[s]", 1)
-            SPHERE_FIRST(",%[s],2", 2) SPHERE_QUAD(1) SPHERE_QUAD(2) SPHERE_QUAD(3)
-                SPHERE_WIDEN("L0", "l0") SPHERE_WIDEN("H0", "h0") SPHERE_WIDEN("L1", "l1")
-                    SPHERE_WIDEN("H1", "h1") SPHERE_WIDEN("L2", "l2") SPHERE_WIDEN("H2", "h2")
-        : [L0] "+x"(tile.low[0]), [L1] "+x"(tile.low[1]), [L2] "+x"(tile.low[2]),
-          [H0] "+x"(tile.high[0]), [H1] "+x"(tile.high[1]), [H2] "+x"(tile.high[2]),
-          [l0] "=&x"(l0), [l1] "=&x"(l1), [l2] "=&x"(l2), [h0] "=&x"(h0), [h1] "=&x"(h1),
-          [h2] "=&x"(h2), [wl] "=&x"(wl), [wh] "=&x"(wh), [c] "=&x"(c), [t] "=&x"(t)
-        : [x] "r"(x), [s] "r"(stride), [w] "r"(weights),
-          [ones] "m"(*reinterpret_cast<const __m256i *>(kOnes)), "m"(read<kDotInputs>(x)),
-          "m"(read<kDotInputs>(x + stride)), "m"(read<kDotInputs>(x + 2 * stride)),
-          "m"(read<4 * kQuadBytes>(weights)));
-}
-
-#undef SPHERE_PIXEL
-#undef SPHERE_QUAD
-#undef SPHERE_FIRST
-#undef SPHERE_WIDEN
-
 template <int kCount>
 SPHERE_AVX2_INLINE void sum_tile(const DotConv &conv, const std::int8_t *weights,
                                  const std::uint8_t *x, std::int32_t *sums) {
-    Tile<kCount> tile;
+    tiles::Tile<kCount> tile;
     const DotWeights &shape = *conv.weights;
     const std::int64_t stride = conv.stride * shape.inputs;
     const std::int64_t run = shape.kernel_pixels * shape.inputs; // taps of a row in turn
-    for (std::int64_t ky = 0; ky < shape.kernel_rows; ++ky, x += conv.x_row)
-        for (std::int64_t i = 0; i < run; i += kDotInputs, weights += 4 * kQuadBytes)
-            if constexpr (kCount == kPixels)
-                add_three(tile, x + i, stride, weights);
-            else
-                tile.add(x + i, stride, weights);
+    start(tile, x, stride, weights);
+    std::int64_t i = kDotInputs;
+    for (std::int64_t ky = 0; ky < shape.kernel_rows; ++ky, x += conv.x_row, i = 0)
+        for (; i < run; i += kDotInputs)
+            add(tile, x + i, stride, weights += 4 * tiles::kQuadBytes);
     auto *const to = reinterpret_cast<__m256i *>(sums);
 #pragma GCC unroll 3
     for (int p = 0; p < kCount; ++p) {
