@@ -124,11 +124,12 @@ struct Depth {
         scale = _mm256_set1_ps(to.encoding.inverse_scale);
         zero = _mm256_set1_epi32(to.encoding.zero);
     }
-    // `sum` and what column x of a window adds.
+    // `sum` and what column x of a window adds, in a chain of its own: those of a pixel's
+    // three columns do not wait for each other.
     SPHERE_AVX2_INLINE __m256 add(__m256 sum, const __m256 (&pixels)[3], int x) const {
-        sum = _mm256_fmadd_ps(pixels[0], w[x], sum);
-        sum = _mm256_fmadd_ps(pixels[1], w[3 + x], sum);
-        return _mm256_fmadd_ps(pixels[2], w[6 + x], sum);
+        const __m256 upper =
+            _mm256_fmadd_ps(pixels[1], w[3 + x], _mm256_mul_ps(pixels[0], w[x]));
+        return _mm256_add_ps(sum, _mm256_fmadd_ps(pixels[2], w[6 + x], upper));
     }
     // As rows_avx2.cpp has it: cut to any code first, adding the zero cannot overflow.
     SPHERE_AVX2_INLINE void encode(__m256 y, std::uint8_t *codes) const {
