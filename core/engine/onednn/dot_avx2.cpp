@@ -13,14 +13,7 @@ namespace {
 constexpr int kPixels = 3; ///< with 16 channels 12 of the 16 registers: sums of 16 and 32 bits
 constexpr std::int64_t kStrip = 48; ///< pixels whose sums are made before any goes on
 
-// As row_avx2() has it: cut to any code first, adding the zero point cannot overflow.
-SPHERE_AVX2_INLINE __m256i encoded(const RowPass &to, __m256 y) {
-    const __m256 scaled =
-        _mm256_min_ps(_mm256_mul_ps(y, _mm256_set1_ps(to.inverse_scale)), _mm256_set1_ps(512));
-    return _mm256_add_epi32(_mm256_cvtps_epi32(scaled), _mm256_set1_epi32(to.zero));
-}
-
-/// What becomes of sums: pointers are at the tile's first value.
+/// Pointers at the first of a strip's values.
 struct Ends {
     const float *scales, *bias;
     const float *slopes, *addend; ///< nullptr = none
@@ -66,95 +59,123 @@ SPHERE_AVX2 void sum_strip(const DotConv &conv, const std::int8_t *weights, std:
         sum_tile<1>(conv, weights, x + p * stride, sums + p * kDotOutputs);
 }
 
-// What a tile ends with is chosen for a whole row: asked for each pixel it would cost as much
-// as the sums of sixteen inputs.
-template <Bend kBend, bool kAdds, bool kOut, bool kCodes> struct Kernel {
-    SPHERE_AVX2_INLINE static __m256 bent(__m256 y, const float *slopes) {
-        if constexpr (kBend == Bend::None)
-            return y;
-        const __m256 by = _mm256_loadu_ps(slopes);
-        if constexpr (kBend == Bend::Gentle)
-            return _mm256_max_ps(y, _mm256_mul_ps(y, by));
-        const __m256 zero = _mm256_setzero_ps();
-        return _mm256_fmadd_ps(_mm256_min_ps(y, zero), by, _mm256_max_ps(y, zero));
+// What becomes of a strip's sums. Chosen for a whole row and kept in registers: asked for and
+// loaded for each pixel it would cost as much as the sums of sixteen inputs.
+template <Bend kBend, bool kAdds, bool kOut, bool kCodes> struct Finish {
+    __m256 scales[2], bias[2], slopes[2], inverse_scale;
+    __m256i zero;
+
+    SPHERE_AVX2_INLINE explicit Finish(const RowPass &to, const Ends &ends) {
+        const __m256 none = _mm256_setzero_ps();
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; ++i) {
+            scales[i] = _mm256_loadu_ps(ends.scales + 8 * i);
+            bias[i] = _mm256_loadu_ps(ends.bias + 8 * i);
+            slopes[i] = kBend == Bend::None ? none : _mm256_loadu_ps(ends.slopes + 8 * i);
+        }
+        inverse_scale = _mm256_set1_ps(to.inverse_scale);
+        zero = _mm256_set1_epi32(to.zero);
     }
 
-    SPHERE_AVX2_INLINE static void finish(const RowPass &to, const Ends &ends, std::int64_t at,
-                                          __m256i low, __m256i high) {
-        __m256 l = _mm256_fmadd_ps(_mm256_cvtepi32_ps(low), _mm256_loadu_ps(ends.scales),
-                                   _mm256_loadu_ps(ends.bias));
-        __m256 h = _mm256_fmadd_ps(_mm256_cvtepi32_ps(high), _mm256_loadu_ps(ends.scales + 8),
-                                   _mm256_loadu_ps(ends.bias + 8));
-        l = bent(l, ends.slopes);
-        h = bent(h, ends.slopes + 8);
+    SPHERE_AVX2_INLINE __m256 value(const std::int32_t *sums, int i) const {
+        const __m256i sum = _mm256_load_si256(reinterpret_cast<const __m256i *>(sums) + i);
+        const __m256 y = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), scales[i], bias[i]);
+        if constexpr (kBend == Bend::Gentle)
+            return _mm256_max_ps(y, _mm256_mul_ps(y, slopes[i]));
+        const __m256 none = _mm256_setzero_ps();
+        if constexpr (kBend == Bend::Any)
+            return _mm256_fmadd_ps(_mm256_min_ps(y, none), slopes[i], _mm256_max_ps(y, none));
+        return y;
+    }
+
+    // As row_avx2() has it: cut to any code first, adding the zero point cannot overflow.
+    SPHERE_AVX2_INLINE __m256i encoded(__m256 y) const {
+        const __m256 scaled =
+            _mm256_min_ps(_mm256_mul_ps(y, inverse_scale), _mm256_set1_ps(512));
+        return _mm256_add_epi32(_mm256_cvtps_epi32(scaled), zero);
+    }
+
+    SPHERE_AVX2_INLINE void pixel(const std::int32_t *sums, const float *addend, float *out,
+                                  std::uint8_t *codes) const {
+        __m256 l = value(sums, 0), h = value(sums, 1);
         if constexpr (kAdds) {
-            l = _mm256_add_ps(l, _mm256_loadu_ps(ends.addend + at));
-            h = _mm256_add_ps(h, _mm256_loadu_ps(ends.addend + at + 8));
+            l = _mm256_add_ps(l, _mm256_loadu_ps(addend));
+            h = _mm256_add_ps(h, _mm256_loadu_ps(addend + 8));
         }
         if constexpr (kOut) {
-            _mm256_storeu_ps(ends.out + at, l);
-            _mm256_storeu_ps(ends.out + at + 8, h);
+            _mm256_storeu_ps(out, l);
+            _mm256_storeu_ps(out + 8, h);
         }
         if constexpr (kCodes) {
             // Packing works within halves: words 0-3 and 8-11 come first.
             const __m256i words = _mm256_permute4x64_epi64(
-                _mm256_packs_epi32(encoded(to, l), encoded(to, h)), 0b11011000);
-            _mm_storeu_si128(reinterpret_cast<__m128i *>(ends.codes + at),
+                _mm256_packs_epi32(encoded(l), encoded(h)), 0b11011000);
+            _mm_storeu_si128(reinterpret_cast<__m128i *>(codes),
                              _mm_packus_epi16(_mm256_castsi256_si128(words),
                                               _mm256_extracti128_si256(words, 1)));
         }
     }
-
-    SPHERE_AVX2 static void row(const DotConv &conv, const std::int8_t *weights,
-                                std::int64_t pixels, const std::uint8_t *x, const Ends &given) {
-        const Ends ends = given;
-        const RowPass to = conv.to;
-        const std::int64_t stride = conv.stride * conv.weights->inputs;
-        alignas(32) std::int32_t sums[kStrip * kDotOutputs];
-        for (std::int64_t first = 0; first < pixels; first += kStrip) {
-            const std::int64_t count = std::min(kStrip, pixels - first);
-            sum_strip(conv, weights, count, x + first * stride, sums);
-            for (std::int64_t p = 0; p < count; ++p) {
-                const auto *const at =
-                    reinterpret_cast<const __m256i *>(sums + p * kDotOutputs);
-                finish(to, ends, (first + p) * to.channels, _mm256_load_si256(at),
-                       _mm256_load_si256(at + 1));
-            }
-        }
-    }
 };
 
-using Row = void (*)(const DotConv &, const std::int8_t *, std::int64_t, const std::uint8_t *,
-                     const Ends &);
-
-template <Bend kBend, bool kAdds> Row row_to(const Ends &ends) {
-    if (ends.codes == nullptr)
-        return &Kernel<kBend, kAdds, true, false>::row;
-    return ends.out == nullptr ? &Kernel<kBend, kAdds, false, true>::row
-                               : &Kernel<kBend, kAdds, true, true>::row;
+template <Bend kBend, bool kAdds, bool kOut, bool kCodes>
+SPHERE_AVX2 void finish_strip(const RowPass &to, const Ends &ends, std::int64_t pixels,
+                              const std::int32_t *sums) {
+    const Finish<kBend, kAdds, kOut, kCodes> finish(to, ends);
+    const std::int64_t channels = to.channels;
+    for (std::int64_t p = 0; p < pixels; ++p) {
+        const std::int64_t at = p * channels;
+        finish.pixel(sums + p * kDotOutputs, kAdds ? ends.addend + at : nullptr,
+                     kOut ? ends.out + at : nullptr, kCodes ? ends.codes + at : nullptr);
+    }
 }
 
-template <Bend kBend> Row row_of(const Ends &ends) {
-    return ends.addend == nullptr ? row_to<kBend, false>(ends) : row_to<kBend, true>(ends);
+using FinishStrip = void (*)(const RowPass &, const Ends &, std::int64_t, const std::int32_t *);
+
+template <Bend kBend, bool kAdds> FinishStrip finish_to(const Ends &ends) {
+    if (ends.codes == nullptr)
+        return &finish_strip<kBend, kAdds, true, false>;
+    return ends.out == nullptr ? &finish_strip<kBend, kAdds, false, true>
+                               : &finish_strip<kBend, kAdds, true, true>;
+}
+
+template <Bend kBend> FinishStrip finish_of(const Ends &ends) {
+    return ends.addend == nullptr ? finish_to<kBend, false>(ends)
+                                  : finish_to<kBend, true>(ends);
+}
+
+FinishStrip pick_finish(const Ends &ends) {
+    if (ends.slopes == nullptr)
+        return finish_of<Bend::None>(ends);
+    const bool gentle = std::all_of(ends.slopes, ends.slopes + kDotOutputs,
+                                    [](float slope) { return slope <= 1; });
+    return gentle ? finish_of<Bend::Gentle>(ends) : finish_of<Bend::Any>(ends);
 }
 
 void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
              const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes) {
-    const std::int64_t first = block * kDotOutputs;
+    const std::int64_t first = block * kDotOutputs, step = kStrip * conv.to.channels;
     const DotWeights &shape = *conv.weights;
     const std::int8_t *const weights = shape.codes() + first * shape.taps() * shape.inputs;
-    const Ends ends = {conv.scales.data() + first,
-                       conv.bias.data() + first,
-                       conv.slopes.empty() ? nullptr : conv.slopes.data() + first,
-                       addend,
-                       out,
-                       codes};
-    if (ends.slopes == nullptr)
-        return row_of<Bend::None>(ends)(conv, weights, pixels, x, ends);
-    const bool gentle = std::all_of(ends.slopes, ends.slopes + kDotOutputs,
-                                    [](float slope) { return slope <= 1; });
-    (gentle ? row_of<Bend::Gentle>(ends) : row_of<Bend::Any>(ends))(conv, weights, pixels, x,
-                                                                    ends);
+    const auto next = [step](auto *&at) { at = at == nullptr ? nullptr : at + step; };
+    Ends ends = {conv.scales.data() + first,
+                 conv.bias.data() + first,
+                 conv.slopes.empty() ? nullptr : conv.slopes.data() + first,
+                 addend,
+                 out,
+                 codes};
+    const FinishStrip finish = pick_finish(ends);
+    alignas(32) std::int32_t sums[kStrip * kDotOutputs];
+    for (;; pixels -= kStrip) {
+        const std::int64_t count = std::min(kStrip, pixels);
+        sum_strip(conv, weights, count, x, sums);
+        finish(conv.to, ends, count, sums);
+        if (count == pixels)
+            return;
+        x += kStrip * conv.stride * shape.inputs;
+        next(ends.addend);
+        next(ends.out);
+        next(ends.codes);
+    }
 }
 
 } // namespace

@@ -105,16 +105,21 @@ class Band {
             if (stages_[i].first == 0)
                 std::fill_n(place(i, -1), ring_row(pair), 0.0F);
         }
+        if (by_blocks()) {
+            for (std::int64_t b = 0; b < blocks_of(chain_.pairs[0]); ++b)
+                run_block(b, first, last);
+            return;
+        }
         for (std::int64_t y = first; y < last; ++y)
             take_input(y);
         for (std::size_t i = 0; i < stages_.size(); ++i) {
             const ConvPair &pair = chain_.pairs[i];
-            if ((stages_[i].last - 1) * pair.stride + 1 != pair.rows)
-                continue; // no window reaches beyond
+            if (!reaches_beyond(i))
+                continue;
             std::fill_n(place(i, pair.rows), ring_row(pair), 0.0F);
             const Window window = window_of(i, pair.rows);
             for (std::int64_t b = 0; b < blocks_of(pair); ++b)
-                make(pair, window, b);
+                make(pair, at_block(pair, window, b), b);
             hand_on(i, pair.rows);
         }
     }
@@ -124,12 +129,53 @@ class Band {
         return stages_[i].ring + (y + 3) % 3 * ring_row(chain_.pairs[i]);
     }
 
+    // All rows of a block before the next: what a window reads stays in the first cache. Codes
+    // pass by again for each block, which costs little.
+    bool by_blocks() const {
+        return stages_.size() == 1 && chain_.pairs[0].dot && !chain_.pairs[0].pooled &&
+               chain_.x_codes != nullptr;
+    }
+
+    /// The rows [first, last) of the input, for one block of channels, in the ring's first.
+    void run_block(std::int64_t block, std::int64_t first, std::int64_t last) {
+        const ConvPair &pair = chain_.pairs[0];
+        if (stages_[0].first == 0)
+            std::fill_n(place(0, -1), ring_block(pair), 0.0F);
+        for (std::int64_t y = first; y < last; ++y) {
+            chain_.dot(*pair.dot, block, pair.pixels, codes_row(y), nullptr,
+                       place(0, y) + kPairBlock, nullptr);
+            if (completes(0, y))
+                make(pair, window_of(0, y), block);
+        }
+        if (reaches_beyond(0)) {
+            std::fill_n(place(0, pair.rows), ring_block(pair), 0.0F);
+            make(pair, window_of(0, pair.rows), block);
+        }
+    }
+
+    /// Whether row y of its input is the last of a window of stage i.
+    bool completes(std::size_t i, std::int64_t y) const {
+        const std::int64_t stride = chain_.pairs[i].stride;
+        const std::int64_t middle = y - 1, first = stages_[i].first * stride;
+        return middle >= first && (middle - first) % stride == 0;
+    }
+
+    /// Whether the last window of stage i ends with a row of zeros below the input.
+    bool reaches_beyond(std::size_t i) const {
+        const ConvPair &pair = chain_.pairs[i];
+        return (stages_[i].last - 1) * pair.stride + 1 == pair.rows;
+    }
+
+    const std::uint8_t *codes_row(std::int64_t y) const {
+        const ConvPair &pair = chain_.pairs[0];
+        return chain_.x_codes + input_row(y) * pair.pixels * pair.inputs;
+    }
+
     /// Row y of the input of the first stage.
     void take_input(std::int64_t y) {
         const ConvPair &pair = chain_.pairs[0];
         if (chain_.x_codes != nullptr)
-            return take(0, {nullptr, chain_.x_codes + input_row(y) * pair.pixels * pair.inputs},
-                        y);
+            return take(0, {nullptr, codes_row(y)}, y);
         if (pair.alone) {
             run_stem(y, {place(0, y) + kPairBlock, kPairBlock, ring_block(pair)});
             return take(0, {}, y);
@@ -175,17 +221,16 @@ class Band {
         const RowPlace to = {place(i, y) + kPairBlock, kPairBlock, ring_block(pair)};
         if (!pair.alone && !pair.dot)
             kernel_.point(pair, x.floats, to);
-        const std::int64_t middle = y - 1, first = stages_[i].first * pair.stride;
-        const bool completes = middle >= first && (middle - first) % pair.stride == 0;
-        const Window window = completes ? window_of(i, y) : Window{};
+        const bool whole = completes(i, y);
+        const Window window = whole ? window_of(i, y) : Window{};
         for (std::int64_t b = 0; b < blocks_of(pair); ++b) {
             if (pair.dot)
                 chain_.dot(*pair.dot, b, pair.pixels, x.codes, nullptr, to.at + b * to.block,
                            nullptr);
-            if (completes)
-                make(pair, window, b);
+            if (whole)
+                make(pair, at_block(pair, window, b), b);
         }
-        if (completes)
+        if (whole)
             hand_on(i, y);
     }
 
@@ -207,12 +252,14 @@ class Band {
         return window;
     }
 
-    /// One block of channels.
-    void make(const ConvPair &pair, const Window &window, std::int64_t block) const {
+    /// Of a ring that has all blocks, one.
+    static Window at_block(const ConvPair &pair, const Window &window, std::int64_t block) {
         const std::int64_t at = block * ring_block(pair);
-        const float *const rows[3] = {window.rows[0] + at, window.rows[1] + at,
-                                      window.rows[2] + at};
-        kernel_.depth(pair, block, rows, window.to);
+        return {{window.rows[0] + at, window.rows[1] + at, window.rows[2] + at}, window.to};
+    }
+
+    void make(const ConvPair &pair, const Window &window, std::int64_t block) const {
+        kernel_.depth(pair, block, window.rows, window.to);
     }
 
     /// Where row y of what stage i makes goes.
