@@ -180,6 +180,10 @@ class Band {
             run_stem(y, {place(0, y) + kPairBlock, kPairBlock, ring_block(pair)});
             return take(0, {}, y);
         }
+        if (pair.dot && chain_.pools_input) {
+            pool_input(y, {nullptr, stages_[0].codes, pair.codes});
+            return take(0, {nullptr, stages_[0].codes}, y);
+        }
         const float *const row = input_floats(y);
         if (!pair.dot)
             return take(0, {row, nullptr}, y);
@@ -192,14 +196,19 @@ class Band {
     const float *input_floats(std::int64_t y) const {
         const std::int64_t row = input_.pixels * input_.channels, at = input_row(y);
         if (chain_.pools_input) {
-            kernel_.pool(input_, chain_.x + 2 * at * row, chain_.x + (2 * at + 1) * row,
-                         entry_row_);
+            pool_input(y, {entry_row_, nullptr, {}});
             return entry_row_;
         }
         if (chain_.stem.planes == 0)
             return chain_.x + at * row;
         run_stem(y, {entry_row_, chain_.stem.channels, kPairBlock});
         return entry_row_;
+    }
+
+    void pool_input(std::int64_t y, const MadeRow &to) const {
+        const float *const above =
+            chain_.x + 2 * input_row(y) * input_.pixels * input_.channels;
+        kernel_.pool(input_, above, above + input_.pixels * input_.channels, to);
     }
 
     void run_stem(std::int64_t y, const RowPlace &to) const {
@@ -237,7 +246,7 @@ class Band {
     /// Three rows of a ring, and where what is made of them goes.
     struct Window {
         const float *rows[3] = {};
-        DepthRow to;
+        MadeRow to;
     };
 
     /// The window of stage i that ends with row y, which the ring has with those before it.
@@ -263,7 +272,7 @@ class Band {
     }
 
     /// Where row y of what stage i makes goes.
-    DepthRow goal(std::size_t i, std::int64_t y) const {
+    MadeRow goal(std::size_t i, std::int64_t y) const {
         if (i + 1 < stages_.size()) {
             const ConvPair &next = chain_.pairs[i + 1];
             if (next.dot)
@@ -289,13 +298,10 @@ class Band {
         if (pair.pooled && done % 2 == 0)
             return;
         done = pair.pooled ? done / 2 : done;
-        const DepthRow made = goal(i, done);
+        const MadeRow made = goal(i, done);
         if (pair.pooled) {
             const float *const above = stages_[i].made;
-            float *const to = made.out == nullptr ? own_floats(i) : made.out;
-            kernel_.pool(pair, above, above + pair.pixels * pair.channels, to);
-            if (made.codes != nullptr)
-                encode({pair.pixels_out(), pair.channels}, to, made.codes, made.encoding);
+            kernel_.pool(pair, above, above + pair.pixels * pair.channels, made);
         }
         if (i + 1 < stages_.size())
             take(i + 1, {made.out, made.codes}, done);

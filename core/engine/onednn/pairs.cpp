@@ -27,7 +27,7 @@ void point_row(const ConvPair &pair, const float *x, const RowPlace &to) {
 }
 
 void depth_row(const ConvPair &pair, std::int64_t block, const float *const rows[3],
-               const DepthRow &to) {
+               const MadeRow &to) {
     const std::int64_t first = block * kPairBlock;
     RowPass one; // of a pixel's block
     one.pixels = 1;
@@ -53,12 +53,20 @@ void depth_row(const ConvPair &pair, std::int64_t block, const float *const rows
     }
 }
 
-void pool_row(const ConvPair &pair, const float *above, const float *below, float *to) {
+void pool_row(const ConvPair &pair, const float *above, const float *below, const MadeRow &to) {
+    RowPass one; // of a value
+    one.pixels = one.channels = 1;
+    one.inverse_scale = to.encoding.inverse_scale;
+    one.zero = to.encoding.zero;
     for (std::int64_t p = 0; p < pair.pixels / 2; ++p)
         for (std::int64_t c = 0; c < pair.channels; ++c) {
             const std::int64_t left = 2 * p * pair.channels + c, right = left + pair.channels;
-            to[p * pair.channels + c] = std::max(std::max(above[left], above[right]),
-                                                 std::max(below[left], below[right]));
+            const float largest = std::max(std::max(above[left], above[right]),
+                                           std::max(below[left], below[right]));
+            const std::int64_t at = p * pair.channels + c;
+            row_portable(one, &largest, nullptr, nullptr,
+                         to.out == nullptr ? nullptr : to.out + at,
+                         to.codes == nullptr ? nullptr : to.codes + at);
         }
 }
 

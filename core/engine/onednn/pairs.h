@@ -87,8 +87,8 @@ struct RowPlace {
     std::int64_t pixel = 0, block = 0;
 };
 
-/// What a depthwise convolution makes, channels-last: values, their codes or both.
-struct DepthRow {
+/// What a depthwise convolution or a pooling makes, channels-last: values, codes or both.
+struct MadeRow {
     float *out = nullptr;
     std::uint8_t *codes = nullptr;
     Encoding encoding;
@@ -103,8 +103,9 @@ struct PairKernel {
     /// The kPairBlock channels from kPairBlock * `block` on: rows[0..2] have theirs, pixel
     /// after pixel, from one pixel left of the first window's middle on; `to` has all.
     void (*depth)(const ConvPair &pair, std::int64_t block, const float *const rows[3],
-                  const DepthRow &to);
-    void (*pool)(const ConvPair &pair, const float *above, const float *below, float *to);
+                  const MadeRow &to);
+    void (*pool)(const ConvPair &pair, const float *above, const float *below,
+                 const MadeRow &to);
 };
 const PairKernel &pairs_portable();
 /// nullptr where the compiler or the CPU has no AVX2 and FMA, or no AVX-512 (F).

@@ -107,12 +107,29 @@ void point_row(const ConvPair &pair, const float *x, const RowPlace &to) {
                         to.at + channel / kPairBlock * to.block, to.pixel);
 }
 
-/// Eight channels of a depthwise convolution.
-struct Depth {
-    __m256 w[9], bias, slopes, scale;
+struct Codes {
+    __m256 scale;
     __m256i zero;
 
-    SPHERE_AVX2_INLINE Depth(const ConvPair &pair, std::int64_t channel, const DepthRow &to) {
+    SPHERE_AVX2_INLINE explicit Codes(const Encoding &by)
+        : scale(_mm256_set1_ps(by.inverse_scale)), zero(_mm256_set1_epi32(by.zero)) {}
+    // As rows_avx2.cpp has it: cut to any code first, adding the zero cannot overflow.
+    SPHERE_AVX2_INLINE void store(__m256 y, std::uint8_t *to) const {
+        const __m256 scaled = _mm256_min_ps(_mm256_mul_ps(y, scale), _mm256_set1_ps(512));
+        const __m256i code = _mm256_add_epi32(_mm256_cvtps_epi32(scaled), zero);
+        const __m128i words =
+            _mm_packs_epi32(_mm256_castsi256_si128(code), _mm256_extracti128_si256(code, 1));
+        _mm_storel_epi64(reinterpret_cast<__m128i *>(to), _mm_packus_epi16(words, words));
+    }
+};
+
+/// Eight channels of a depthwise convolution.
+struct Depth {
+    __m256 w[9], bias, slopes;
+    Codes codes;
+
+    SPHERE_AVX2_INLINE Depth(const ConvPair &pair, std::int64_t channel, const MadeRow &to)
+        : codes(to.encoding) {
 #pragma GCC unroll 9
         for (int i = 0; i < 9; ++i)
             w[i] = _mm256_loadu_ps(pair.depth_weights + i * pair.channels + channel);
@@ -121,8 +138,6 @@ struct Depth {
         slopes = pair.depth_slopes.empty()
                      ? _mm256_setzero_ps()
                      : _mm256_loadu_ps(pair.depth_slopes.data() + channel);
-        scale = _mm256_set1_ps(to.encoding.inverse_scale);
-        zero = _mm256_set1_epi32(to.encoding.zero);
     }
     // `sum` and what column x of a window adds, in a chain of its own: those of a pixel's
     // three columns do not wait for each other.
@@ -130,14 +145,6 @@ struct Depth {
         const __m256 upper =
             _mm256_fmadd_ps(pixels[1], w[3 + x], _mm256_mul_ps(pixels[0], w[x]));
         return _mm256_add_ps(sum, _mm256_fmadd_ps(pixels[2], w[6 + x], upper));
-    }
-    // As rows_avx2.cpp has it: cut to any code first, adding the zero cannot overflow.
-    SPHERE_AVX2_INLINE void encode(__m256 y, std::uint8_t *codes) const {
-        const __m256 scaled = _mm256_min_ps(_mm256_mul_ps(y, scale), _mm256_set1_ps(512));
-        const __m256i code = _mm256_add_epi32(_mm256_cvtps_epi32(scaled), zero);
-        const __m128i words =
-            _mm_packs_epi32(_mm256_castsi256_si128(code), _mm256_extracti128_si256(code, 1));
-        _mm_storel_epi64(reinterpret_cast<__m128i *>(codes), _mm_packus_epi16(words, words));
     }
 };
 
@@ -158,8 +165,7 @@ struct DepthStrip {
 // Each column is loaded once, for all pixels whose windows it is in: their sums wait for the
 // columns that they lack.
 template <int kStride, Bend kBend, bool kOut, bool kCodes>
-SPHERE_AVX2 void depth_strip(const ConvPair &pair, const DepthStrip &given,
-                             const DepthRow &to) {
+SPHERE_AVX2 void depth_strip(const ConvPair &pair, const DepthStrip &given, const MadeRow &to) {
     const DepthStrip strip = given; // which bytes that are written cannot be part of
     const Depth depth(pair, strip.channel, to);
     const std::int64_t channels = pair.channels;
@@ -197,15 +203,15 @@ SPHERE_AVX2 void depth_strip(const ConvPair &pair, const DepthStrip &given,
             out += channels;
         }
         if constexpr (kCodes) {
-            depth.encode(sum, codes);
+            depth.codes.store(sum, codes);
             codes += channels;
         }
     }
 }
 
-using DepthStripFunction = void (*)(const ConvPair &, const DepthStrip &, const DepthRow &);
+using DepthStripFunction = void (*)(const ConvPair &, const DepthStrip &, const MadeRow &);
 
-template <int kStride, Bend kBend> DepthStripFunction depth_strip_to(const DepthRow &to) {
+template <int kStride, Bend kBend> DepthStripFunction depth_strip_to(const MadeRow &to) {
     if (to.codes == nullptr)
         return &depth_strip<kStride, kBend, true, false>;
     return to.out == nullptr ? &depth_strip<kStride, kBend, false, true>
@@ -213,7 +219,7 @@ template <int kStride, Bend kBend> DepthStripFunction depth_strip_to(const Depth
 }
 
 template <int kStride>
-DepthStripFunction depth_strip_of(const ConvPair &pair, const DepthRow &to) {
+DepthStripFunction depth_strip_of(const ConvPair &pair, const MadeRow &to) {
     if (!pair.depth_slopes.empty())
         return depth_strip_to<kStride, Bend::Prelu>(to);
     return pair.depth_relu ? depth_strip_to<kStride, Bend::Relu>(to)
@@ -221,7 +227,7 @@ DepthStripFunction depth_strip_of(const ConvPair &pair, const DepthRow &to) {
 }
 
 void depth_row(const ConvPair &pair, std::int64_t block, const float *const rows[3],
-               const DepthRow &to) {
+               const MadeRow &to) {
     const DepthStripFunction run =
         pair.stride == 1 ? depth_strip_of<1>(pair, to) : depth_strip_of<2>(pair, to);
     const std::int64_t pixels = pair.depth_pixels();
@@ -235,17 +241,31 @@ void depth_row(const ConvPair &pair, std::int64_t block, const float *const rows
                 to);
 }
 
-SPHERE_AVX2 void pool_row(const ConvPair &pair, const float *above, const float *below,
-                          float *out) {
+template <bool kOut, bool kCodes>
+SPHERE_AVX2 void pool_to(const ConvPair &pair, const float *above, const float *below,
+                         const MadeRow &to) {
+    const Codes codes(to.encoding);
+    const std::int64_t channels = pair.channels;
     for (std::int64_t p = 0; p < pair.pixels / 2; ++p)
-        for (std::int64_t c = 0; c < pair.channels; c += 8) {
-            const std::int64_t left = 2 * p * pair.channels + c, right = left + pair.channels;
-            _mm256_storeu_ps(out + p * pair.channels + c,
-                             _mm256_max_ps(_mm256_max_ps(_mm256_loadu_ps(above + left),
-                                                         _mm256_loadu_ps(above + right)),
-                                           _mm256_max_ps(_mm256_loadu_ps(below + left),
-                                                         _mm256_loadu_ps(below + right))));
+        for (std::int64_t c = 0; c < channels; c += 8) {
+            const std::int64_t left = 2 * p * channels + c, right = left + channels;
+            const __m256 largest = _mm256_max_ps(
+                _mm256_max_ps(_mm256_loadu_ps(above + left), _mm256_loadu_ps(above + right)),
+                _mm256_max_ps(_mm256_loadu_ps(below + left), _mm256_loadu_ps(below + right)));
+            if constexpr (kOut)
+                _mm256_storeu_ps(to.out + p * channels + c, largest);
+            if constexpr (kCodes)
+                codes.store(largest, to.codes + p * channels + c);
         }
+}
+
+void pool_row(const ConvPair &pair, const float *above, const float *below, const MadeRow &to) {
+    if (to.codes == nullptr)
+        pool_to<true, false>(pair, above, below, to);
+    else if (to.out == nullptr)
+        pool_to<false, true>(pair, above, below, to);
+    else
+        pool_to<true, true>(pair, above, below, to);
 }
 
 // kPixels pixels from `pixel` on, none of whose windows leaves the planes, and 16 channels.

@@ -88,7 +88,7 @@ SPHERE_AVX512_INLINE void encode(__m512 y, const Encoding &by, std::uint8_t *cod
 }
 
 SPHERE_AVX512 void depth_row(const ConvPair &pair, std::int64_t block,
-                             const float *const rows[3], const DepthRow &to) {
+                             const float *const rows[3], const MadeRow &to) {
     const std::int64_t channel = block * kPairBlock;
     __m512 w[9];
 #pragma GCC unroll 9
@@ -123,15 +123,18 @@ SPHERE_AVX512 void depth_row(const ConvPair &pair, std::int64_t block,
 }
 
 SPHERE_AVX512 void pool_row(const ConvPair &pair, const float *above, const float *below,
-                            float *out) {
+                            const MadeRow &to) {
     for (std::int64_t p = 0; p < pair.pixels / 2; ++p)
         for (std::int64_t c = 0; c < pair.channels; c += 16) {
             const std::int64_t left = 2 * p * pair.channels + c, right = left + pair.channels;
-            _mm512_storeu_ps(out + p * pair.channels + c,
-                             _mm512_max_ps(_mm512_max_ps(_mm512_loadu_ps(above + left),
-                                                         _mm512_loadu_ps(above + right)),
-                                           _mm512_max_ps(_mm512_loadu_ps(below + left),
-                                                         _mm512_loadu_ps(below + right))));
+            const __m512 largest = _mm512_max_ps(
+                _mm512_max_ps(_mm512_loadu_ps(above + left), _mm512_loadu_ps(above + right)),
+                _mm512_max_ps(_mm512_loadu_ps(below + left), _mm512_loadu_ps(below + right)));
+            const std::int64_t at = p * pair.channels + c;
+            if (to.out != nullptr)
+                _mm512_storeu_ps(to.out + at, largest);
+            if (to.codes != nullptr)
+                encode(largest, to.encoding, to.codes + at);
         }
 }
 
