@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Internal. The row of a warp in AVX2 instructions: of its loop compilers make scalar code.
-// Included by the files of the instruction sets that have them.
+// Included by the files of the instruction sets that have them; for others there is nothing.
 #pragma once
+
+#ifdef __AVX2__
 
 #include "core/image/kernels.h"
 
@@ -106,3 +108,5 @@ constexpr Kernels with_warp_row(Kernels kernels) {
 } // namespace
 // NOLINTEND(misc-definitions-in-headers)
 } // namespace sphere::kernels
+
+#endif
