@@ -115,27 +115,32 @@ class OnednnEngine final : public Engine {
 
     struct Piece {
         std::int64_t first, count; ///< pictures
+        std::size_t lane;
         Plan *plan;
     };
 
-    // A batch goes in pieces of a few sizes, so that there are few plans; the pieces of one
-    // lane are consecutive entries with the same remainder. A single picture takes all threads.
+    // Each lane takes as many pictures, in pieces of a few sizes, so that there are few plans.
+    // A single picture takes all threads.
     Result<void> run_pieces(const sphere::Tensor &input, std::vector<sphere::Tensor> &outputs) {
         const std::int64_t batch = input.shape[0], lanes = lanes_.count();
-        const std::int64_t share = (batch + lanes - 1) / lanes;
         std::vector<Piece> pieces;
         Dims shape(input.shape.begin(), input.shape.end());
         ThreadTrial *const trial = batch == 1 && lanes > 1 ? &trial_of(shape) : nullptr;
         const int threads = trial != nullptr ? trial->threads(lanes_.count()) : 1;
-        for (std::int64_t done = 0; done < batch; done += pieces.back().count) {
-            shape[0] = largest_piece();
-            while (shape[0] > std::min(share, batch - done))
-                shape[0] /= 2;
-            const std::size_t lane = pieces.size() % static_cast<std::size_t>(lanes);
-            auto plan = plan_for(plans_[lane], shape, threads);
-            if (!plan)
-                return std::move(plan).error();
-            pieces.push_back({done, shape[0], *plan});
+        std::int64_t done = 0;
+        for (std::int64_t lane = 0; lane < lanes; ++lane) {
+            const std::int64_t until =
+                done + (batch - done + lanes - lane - 1) / (lanes - lane);
+            for (; done < until; done += shape[0]) {
+                shape[0] = largest_piece();
+                while (shape[0] > until - done)
+                    shape[0] /= 2;
+                const auto at = static_cast<std::size_t>(lane);
+                auto plan = plan_for(plans_[at], shape, threads);
+                if (!plan)
+                    return std::move(plan).error();
+                pieces.push_back({done, shape[0], at, *plan});
+            }
         }
         release_weights();
         size_outputs(pieces[0], batch, outputs);
@@ -144,8 +149,9 @@ class OnednnEngine final : public Engine {
         std::vector<Result<void>> results(static_cast<std::size_t>(lanes));
         lanes_.run([&](int lane) {
             const auto at = static_cast<std::size_t>(lane);
-            for (std::size_t i = at; i < pieces.size() && results[at]; i += results.size())
-                results[at] = run_piece(pieces[i], 1, input, outputs);
+            for (const Piece &piece : pieces)
+                if (piece.lane == at && results[at])
+                    results[at] = run_piece(piece, 1, input, outputs);
         });
         for (Result<void> &result : results)
             if (!result)
