@@ -4,6 +4,7 @@
 #include "core/engine/onednn/pairs.h"
 #include "core/engine/onednn/plan.h"
 
+#include "tests/support/run_plan.h"
 #include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
@@ -108,15 +109,7 @@ class Chains : public ::testing::Test {
         std::mt19937 random(3);
         std::uniform_real_distribution<float> values(-1, 1);
         std::generate(x.begin(), x.end(), [&] { return values(random); });
-        std::vector<std::vector<float>> results;
-        std::vector<float *> places;
-        for (std::size_t i = 0; i < (*plan)->output_count(); ++i) {
-            const Dims &dims = (*plan)->output_dims(i);
-            results.emplace_back(static_cast<std::size_t>(count_elements(dims)));
-        }
-        for (std::vector<float> &result : results)
-            places.push_back(result.data());
-        (*plan)->run(x.data(), places);
+        auto results = testing_support::run_twice(**plan, x);
         results.resize(heads_.size() + 1);
         return results;
     }

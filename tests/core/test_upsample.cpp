@@ -4,6 +4,7 @@
 #include "core/engine/onednn/plan.h"
 #include "core/engine/onednn/upsample.h"
 
+#include "tests/support/run_plan.h"
 #include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
@@ -139,16 +140,7 @@ class UpsamplePlan : public testing::Test {
             if (use.operation == "resize" && use.kernel == "sphere")
                 ours += use.layers;
         const auto x = numbers(kPictures * kChannels * kRows * kPixels, 99);
-        std::vector<std::vector<float>> results;
-        std::vector<float *> places;
-        for (std::size_t i = 0; i < (*plan)->output_count(); ++i)
-            results.emplace_back(
-                static_cast<std::size_t>(count_elements((*plan)->output_dims(i))));
-        for (std::vector<float> &result : results)
-            places.push_back(result.data());
-        (*plan)->run(x.data(), places);
-        (*plan)->run(x.data(), places); // finds what the first left in memory
-        return results[0];
+        return testing_support::run_twice(**plan, x)[0];
     }
     /// `output` where the enlarged maps are asked for as well: they are not part of a step
     /// then.

@@ -5,6 +5,8 @@
 #include "core/engine/onednn/plan.h"
 #include "core/engine/onednn/winograd.h"
 
+#include "tests/support/run_plan.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -248,16 +250,7 @@ class WinogradPlan : public testing::Test {
         for (const KernelUse &use : (*plan)->kernels())
             if (best_winograd() != nullptr && use.kernel == best_winograd()->name)
                 ours_ += use.layers;
-        std::vector<std::vector<float>> results;
-        std::vector<float *> places;
-        for (std::size_t i = 0; i < (*plan)->output_count(); ++i)
-            results.emplace_back(
-                static_cast<std::size_t>(count_elements((*plan)->output_dims(i))));
-        for (std::vector<float> &result : results)
-            places.push_back(result.data());
-        (*plan)->run(x.data(), places);
-        (*plan)->run(x.data(), places); // finds what the first left in memory
-        return results[0];
+        return testing_support::run_twice(**plan, x)[0];
     }
     static std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
     // [pictures][channels][plane] and back.
