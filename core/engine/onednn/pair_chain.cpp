@@ -102,7 +102,7 @@ class Band {
             stages_[i].last = scale * last;
             first = std::max<std::int64_t>(stages_[i].first * pair.stride - 1, 0);
             last = std::min((stages_[i].last - 1) * pair.stride + 2, pair.rows);
-            if (stages_[i].first == 0)
+            if (stages_[i].first == 0 && !by_blocks())
                 std::fill_n(place(i, -1), ring_row(pair), 0.0F);
         }
         if (by_blocks()) {
