@@ -3,6 +3,7 @@
 #include "core/engine/onednn/dot.h"
 
 #if defined(__x86_64__)
+#include "core/engine/onednn/codes_avx2.h"
 #include "core/engine/onednn/dot_tile_avx2.h"
 
 #include <algorithm>
@@ -62,10 +63,11 @@ SPHERE_AVX2 void sum_strip(const DotConv &conv, const std::int8_t *weights, std:
 // What becomes of a strip's sums. Chosen for a whole row and kept in registers: asked for and
 // loaded for each pixel it would cost as much as the sums of sixteen inputs.
 template <Bend kBend, bool kAdds, bool kOut, bool kCodes> struct Finish {
-    __m256 scales[2], bias[2], slopes[2], inverse_scale;
-    __m256i zero;
+    __m256 scales[2], bias[2], slopes[2];
+    CodesAvx2 by;
 
-    SPHERE_AVX2_INLINE explicit Finish(const RowPass &to, const Ends &ends) {
+    SPHERE_AVX2_INLINE explicit Finish(const RowPass &to, const Ends &ends)
+        : by(to.inverse_scale, to.zero) {
         const __m256 none = _mm256_setzero_ps();
 #pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) {
@@ -73,8 +75,6 @@ template <Bend kBend, bool kAdds, bool kOut, bool kCodes> struct Finish {
             bias[i] = _mm256_loadu_ps(ends.bias + 8 * i);
             slopes[i] = kBend == Bend::None ? none : _mm256_loadu_ps(ends.slopes + 8 * i);
         }
-        inverse_scale = _mm256_set1_ps(to.inverse_scale);
-        zero = _mm256_set1_epi32(to.zero);
     }
 
     SPHERE_AVX2_INLINE __m256 value(const std::int32_t *sums, int i) const {
@@ -86,13 +86,6 @@ template <Bend kBend, bool kAdds, bool kOut, bool kCodes> struct Finish {
         if constexpr (kBend == Bend::Any)
             return _mm256_fmadd_ps(_mm256_min_ps(y, none), slopes[i], _mm256_max_ps(y, none));
         return y;
-    }
-
-    // As row_avx2() has it: cut to any code first, adding the zero point cannot overflow.
-    SPHERE_AVX2_INLINE __m256i encoded(__m256 y) const {
-        const __m256 scaled =
-            _mm256_min_ps(_mm256_mul_ps(y, inverse_scale), _mm256_set1_ps(512));
-        return _mm256_add_epi32(_mm256_cvtps_epi32(scaled), zero);
     }
 
     SPHERE_AVX2_INLINE void pixel(const std::int32_t *sums, const float *addend, float *out,
@@ -108,8 +101,8 @@ template <Bend kBend, bool kAdds, bool kOut, bool kCodes> struct Finish {
         }
         if constexpr (kCodes) {
             // Packing works within halves: words 0-3 and 8-11 come first.
-            const __m256i words = _mm256_permute4x64_epi64(
-                _mm256_packs_epi32(encoded(l), encoded(h)), 0b11011000);
+            const __m256i words =
+                _mm256_permute4x64_epi64(_mm256_packs_epi32(by.of(l), by.of(h)), 0b11011000);
             _mm_storeu_si128(reinterpret_cast<__m128i *>(codes),
                              _mm_packus_epi16(_mm256_castsi256_si128(words),
                                               _mm256_extracti128_si256(words, 1)));

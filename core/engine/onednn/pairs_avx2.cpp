@@ -3,7 +3,7 @@
 #include "core/engine/onednn/pairs.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "core/engine/onednn/codes_avx2.h"
 
 #include <algorithm>
 #include <limits>
@@ -108,15 +108,12 @@ void point_row(const ConvPair &pair, const float *x, const RowPlace &to) {
 }
 
 struct Codes {
-    __m256 scale;
-    __m256i zero;
+    CodesAvx2 by;
 
-    SPHERE_AVX2_INLINE explicit Codes(const Encoding &by)
-        : scale(_mm256_set1_ps(by.inverse_scale)), zero(_mm256_set1_epi32(by.zero)) {}
-    // As rows_avx2.cpp has it: cut to any code first, adding the zero cannot overflow.
+    SPHERE_AVX2_INLINE explicit Codes(const Encoding &encoding)
+        : by(encoding.inverse_scale, encoding.zero) {}
     SPHERE_AVX2_INLINE void store(__m256 y, std::uint8_t *to) const {
-        const __m256 scaled = _mm256_min_ps(_mm256_mul_ps(y, scale), _mm256_set1_ps(512));
-        const __m256i code = _mm256_add_epi32(_mm256_cvtps_epi32(scaled), zero);
+        const __m256i code = by.of(y);
         const __m128i words =
             _mm_packs_epi32(_mm256_castsi256_si128(code), _mm256_extracti128_si256(code, 1));
         _mm_storel_epi64(reinterpret_cast<__m128i *>(to), _mm_packus_epi16(words, words));

@@ -3,9 +3,10 @@
 #include "core/engine/onednn/row_variants.h"
 
 #if defined(__x86_64__)
+#include "core/engine/onednn/codes_avx2.h"
+
 #include <array>
 #include <cstring>
-#include <immintrin.h>
 
 #define SPHERE_AVX2 __attribute__((target("avx2")))
 
@@ -21,18 +22,6 @@ SPHERE_AVX2 inline __m128i to_bytes(__m256i codes) {
     return _mm_packus_epi16(words, words);
 }
 
-/// What does not change along a row.
-struct Codes {
-    __m256 scale, beyond; ///< any code; as row_portable()
-    __m256i zero;
-};
-
-// y's codes in the low half: cut to `beyond` first, adding the zero point cannot overflow.
-SPHERE_AVX2 inline __m128i encode(const Codes &by, __m256 y) {
-    const __m256 scaled = _mm256_min_ps(_mm256_mul_ps(y, by.scale), by.beyond);
-    return to_bytes(_mm256_add_epi32(_mm256_cvtps_epi32(scaled), by.zero));
-}
-
 SPHERE_AVX2 inline __m256 prelu(__m256 y, __m256 slopes) {
     const __m256 negative = _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_LT_OQ);
     return _mm256_blendv_ps(y, _mm256_mul_ps(y, slopes), negative);
@@ -42,8 +31,7 @@ struct Kernel {
     template <bool kSlopes, bool kAdds, bool kOut, bool kCodes>
     SPHERE_AVX2 static void row(const RowPass &pass, const float *x, const float *slopes,
                                 const float *addend, float *out, std::uint8_t *codes) {
-        const Codes by = {_mm256_set1_ps(pass.inverse_scale), _mm256_set1_ps(512),
-                          _mm256_set1_epi32(pass.zero)};
+        const CodesAvx2 by(pass.inverse_scale, pass.zero);
         // Without slopes, or with as many as fit a register, a row is one run of numbers; else
         // each pixel starts anew.
         const bool by_pixel = kSlopes && pass.channels != kLanes;
@@ -63,7 +51,8 @@ struct Kernel {
                 if constexpr (kOut)
                     _mm256_storeu_ps(out + at, y);
                 if constexpr (kCodes)
-                    _mm_storel_epi64(reinterpret_cast<__m128i *>(codes + at), encode(by, y));
+                    _mm_storel_epi64(reinterpret_cast<__m128i *>(codes + at),
+                                     to_bytes(by.of(y)));
             }
             if (rest == 0)
                 continue;
@@ -76,7 +65,7 @@ struct Kernel {
                 _mm256_maskstore_ps(out + at, tail, y);
             if constexpr (kCodes) {
                 std::array<std::uint8_t, 16> bytes{};
-                _mm_storeu_si128(reinterpret_cast<__m128i *>(bytes.data()), encode(by, y));
+                _mm_storeu_si128(reinterpret_cast<__m128i *>(bytes.data()), to_bytes(by.of(y)));
                 std::memcpy(codes + at, bytes.data(), static_cast<std::size_t>(rest));
             }
             at += rest;
