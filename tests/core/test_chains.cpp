@@ -4,14 +4,11 @@
 #include "core/engine/onednn/pairs.h"
 #include "core/engine/onednn/plan.h"
 
+#include "tests/support/graph_builder.h"
 #include "tests/support/run_plan.h"
 #include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cmath>
-#include <random>
 
 namespace sphere::onednn {
 namespace {
@@ -22,9 +19,7 @@ class Chains : public ::testing::Test {
     void SetUp() override {
         if (testing_support::fake_engine_only())
             GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
-        graph_.path = "small.onnx";
-        graph_.input = graph_.add_value("data");
-        int value = conv(graph_.input, 3, 16, 3, 2, true);
+        int value = conv(graph_.input, {3, 16, 3, 2}, true);
         value = pair(value, 16, 32);
         value = pool(value);
         value = pair(value, 32, 16);
@@ -34,57 +29,27 @@ class Chains : public ::testing::Test {
             heads_.push_back(transpose(pair(branch_, 48, channels)));
     }
 
-    int add(const char *op, std::vector<int> inputs) {
-        Node node;
-        node.op = op;
-        node.name = op + std::to_string(graph_.nodes.size());
-        node.inputs = std::move(inputs);
-        node.output = graph_.add_value(node.name);
-        graph_.nodes.push_back(node);
-        return graph_.nodes.back().output;
-    }
-
-    int constant(const Dims &dims, float scale) {
-        Constant made;
-        made.dims = dims;
-        std::uniform_real_distribution<float> values(-scale, scale);
-        made.floats.resize(static_cast<std::size_t>(count_elements(dims)));
-        std::generate(made.floats.begin(), made.floats.end(), [&] { return values(random_); });
-        return graph_.add_constant("w" + std::to_string(graph_.values.size()), made);
-    }
-
-    int conv(int x, std::int64_t inputs, std::int64_t channels, std::int64_t size,
-             std::int64_t stride, bool relu, std::int64_t group = 1) {
-        const std::int64_t per_group = inputs / group;
-        const float scale =
-            std::sqrt(3.0F / static_cast<float>(per_group * size * size)); // keeps the variance
-        const int w = constant({channels, per_group, size, size}, scale);
-        const int value = add("Conv", {x, w, constant({channels}, 0.5F)});
-        Node &node = graph_.nodes.back();
-        node.ints["strides"] = {stride, stride};
-        node.ints["pads"] = {size / 2, size / 2, size / 2, size / 2};
-        node.ints["group"] = {group};
+    int conv(int x, const testing_support::ConvShape &shape, bool relu) {
+        const int value = made_.conv(x, shape);
         if (relu)
-            node.post.push_back({PostOp::Kind::Relu, 0, 0});
+            made_.relu();
         layers_.push_back(value);
         return value;
     }
 
     int pair(int x, std::int64_t inputs, std::int64_t channels) {
-        const int between = conv(x, inputs, channels, 1, 1, false);
-        return conv(between, channels, channels, 3, 1, channels % 16 == 0, channels);
+        const int between = conv(x, {inputs, channels}, false);
+        return conv(between, {channels, channels, 3, 1, channels}, channels % 16 == 0);
     }
 
     int pool(int x) {
-        const int value = add("MaxPool", {x});
-        graph_.nodes.back().ints["kernel_shape"] = graph_.nodes.back().ints["strides"] = {2, 2};
-        layers_.push_back(value);
-        return value;
+        layers_.push_back(made_.pool(x, 2, 2));
+        return layers_.back();
     }
 
     int transpose(int x) {
-        const int value = add("Transpose", {x});
-        graph_.nodes.back().ints["perm"] = {0, 2, 3, 1};
+        const int value = made_.add("Transpose", {x});
+        made_.last().ints["perm"] = {0, 2, 3, 1};
         return value;
     }
 
@@ -105,18 +70,15 @@ class Chains : public ::testing::Test {
         for (const KernelUse &use : (*plan)->kernels())
             if (best_pairs() != nullptr && use.kernel == best_pairs()->name)
                 ours_ += use.layers;
-        std::vector<float> x(static_cast<std::size_t>(pictures * 3 * kRows * kPixels));
-        std::mt19937 random(3);
-        std::uniform_real_distribution<float> values(-1, 1);
-        std::generate(x.begin(), x.end(), [&] { return values(random); });
-        auto results = testing_support::run_twice(**plan, x);
+        auto results = testing_support::run_twice(
+            **plan, testing_support::numbers(pictures * 3 * kRows * kPixels, 3));
         results.resize(heads_.size() + 1);
         return results;
     }
 
     static constexpr std::int64_t kRows = 40, kPixels = 56;
-    std::mt19937 random_{11};
-    Graph graph_;
+    testing_support::GraphBuilder made_{"small.onnx"};
+    Graph &graph_ = made_.graph;
     int branch_ = -1, deep_ = -1;
     std::vector<int> heads_, layers_;
     int ours_ = 0; ///< layers by kernels of pairs
@@ -143,7 +105,7 @@ TEST_F(Chains, ComputeWhatTheLayersDo) {
 TEST_F(Chains, FewPairsAreLeftToTheLibrary) {
     int value = graph_.input;
     for (int i = 0; i < 4; ++i) // more work than the pairs
-        value = conv(value, i == 0 ? 3 : 64, 64, 3, 1, true);
+        value = conv(value, {i == 0 ? 3 : 64, 64, 3}, true);
     heads_.push_back(value);
     (void)run(1, false);
     EXPECT_EQ(ours_, 0);

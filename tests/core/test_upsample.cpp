@@ -4,26 +4,20 @@
 #include "core/engine/onednn/plan.h"
 #include "core/engine/onednn/upsample.h"
 
+#include "tests/support/graph_builder.h"
 #include "tests/support/run_plan.h"
 #include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <random>
+#include <utility>
 #include <vector>
 
 namespace sphere::onednn {
 namespace {
 
-std::vector<float> numbers(std::int64_t n, unsigned seed) {
-    std::mt19937 random(seed);
-    std::uniform_real_distribution<float> values(-1, 1);
-    std::vector<float> made(static_cast<std::size_t>(n));
-    std::generate(made.begin(), made.end(), [&] { return values(random); });
-    return made;
-}
+using testing_support::numbers;
 
 struct Shape {
     std::int64_t pictures, rows, pixels, channels, factor_y, factor_x;
@@ -79,41 +73,16 @@ class UpsamplePlan : public testing::Test {
     void SetUp() override {
         if (testing_support::fake_engine_only())
             GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
-        graph_.path = "pyramid.onnx";
-        graph_.input = graph_.add_value("data");
-    }
-    int constant(const Dims &dims, float scale) {
-        Constant made{dims, numbers(count_elements(dims), ++seed_), {}, false};
-        for (float &value : made.floats)
-            value *= scale;
-        return graph_.add_constant("", made);
-    }
-    int add(const char *op, std::vector<int> inputs) {
-        Node node;
-        node.op = op;
-        node.name = op;
-        node.inputs = std::move(inputs);
-        node.output = graph_.add_value(op);
-        graph_.nodes.push_back(node);
-        return node.output;
-    }
-    int conv(int x, std::int64_t inputs, std::int64_t size, std::int64_t group) {
-        const int value =
-            add("Conv", {x, constant({kChannels, inputs / group, size, size}, 0.4F),
-                         constant({kChannels}, 0.5F)});
-        graph_.nodes.back().ints["pads"] = {size / 2, size / 2, size / 2, size / 2};
-        graph_.nodes.back().ints["group"] = {group};
-        return value;
     }
     /// Which channels-last kernels of ours take, where there are such for this CPU.
     int pair(int x, std::int64_t inputs) {
-        return conv(conv(x, inputs, 1, 1), kChannels, 3, kChannels);
+        return made_.depthwise(made_.conv(x, {inputs, kChannels}), kChannels);
     }
     int pool(int x, std::int64_t by_rows, std::int64_t by_pixels) {
-        const int value = add("MaxPool", {x});
-        graph_.nodes.back().ints["kernel_shape"] =
-            graph_.nodes.back().ints["strides"] = {by_rows, by_pixels};
-        return value;
+        return made_.pool(x, by_rows, by_pixels);
+    }
+    int add(const char *op, std::vector<int> inputs) {
+        return made_.add(op, std::move(inputs));
     }
     int enlarge(int x, float by_rows, float by_pixels) {
         const int scales =
@@ -159,8 +128,8 @@ class UpsamplePlan : public testing::Test {
     }
     static bool channels_last() { return best_pairs() != nullptr; }
 
-    Graph graph_;
-    unsigned seed_ = 10;
+    testing_support::GraphBuilder made_{"pyramid.onnx"};
+    Graph &graph_ = made_.graph;
 };
 
 TEST_F(UpsamplePlan, IsOneStepWithItsSum) {

@@ -5,6 +5,7 @@
 #include "core/engine/onednn/plan.h"
 #include "core/engine/onednn/winograd.h"
 
+#include "tests/support/graph_builder.h"
 #include "tests/support/run_plan.h"
 
 #include <gtest/gtest.h>
@@ -194,49 +195,22 @@ class WinogradPlan : public testing::Test {
   protected:
     static constexpr std::int64_t kPictures = 2, kChannels = 32, kRows = 14, kPixels = 11;
 
-    WinogradPlan() {
-        graph_.path = "made";
-        graph_.input = graph_.add_value("input");
-    }
-    int constant(Dims dims, float scale) {
-        std::uniform_real_distribution<float> values(-scale, scale);
-        Constant made{std::move(dims), {}, {}, false};
-        for (std::int64_t i = 0; i < count_elements(made.dims); ++i)
-            made.floats.push_back(values(random_));
-        return graph_.add_constant("", std::move(made));
-    }
-    int add(const char *op, std::vector<int> inputs) {
-        Node node;
-        node.op = op;
-        node.inputs = std::move(inputs);
-        node.output = graph_.add_value("");
-        graph_.nodes.push_back(node);
-        return node.output;
-    }
-    int conv(int x) {
-        const int value = add("Conv", {x, constant({kChannels, kChannels, 3, 3}, 0.1F),
-                                       constant({kChannels}, 0.5F)});
-        graph_.nodes.back().ints["pads"] = {1, 1, 1, 1};
-        return value;
-    }
+    int conv(int x) { return made_.conv(x, {kChannels, kChannels, 3}); }
     int prelu(int x, int addend = -1) {
-        std::vector<int> inputs = {x, constant({kChannels, 1, 1}, 0.5F)};
+        const int value = made_.prelu(x, kChannels);
         if (addend >= 0)
-            inputs.push_back(addend);
-        const int value = add("PRelu", std::move(inputs));
-        graph_.nodes.back().addend = addend;
+            made_.last().inputs.push_back(addend);
+        made_.last().addend = addend;
         return value;
     }
     // To the last convolution.
     void sum_into(int addend) {
-        Node &node = graph_.nodes.back();
+        Node &node = made_.last();
         node.post.push_back({PostOp::Kind::Sum, 0, 0});
         node.addend = addend;
         node.inputs.push_back(addend);
     }
-    void relu(float slope) {
-        graph_.nodes.back().post.push_back({PostOp::Kind::Relu, slope, 0});
-    }
+    void relu(float slope) { made_.relu(slope); }
 
     std::vector<float> run(const std::vector<float> &x, PlanSettings settings = {}) {
         const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -293,9 +267,7 @@ class WinogradPlan : public testing::Test {
     // `layers` by Winograd where there are kernels for this CPU.
     void check(std::vector<int> outputs, int layers, const PlanSettings &settings = {}) {
         graph_.outputs = std::move(outputs);
-        std::vector<float> x(index(kPictures * kChannels * kRows * kPixels));
-        std::uniform_real_distribution<float> numbers(-1, 1);
-        std::generate(x.begin(), x.end(), [&] { return numbers(random_); });
+        const auto x = testing_support::numbers(kPictures * kChannels * kRows * kPixels, 99);
         const std::vector<float> got = run(x, settings);
         const Doubles right = reference(x);
         EXPECT_EQ(ours_, best_winograd() == nullptr ? 0 : layers);
@@ -307,8 +279,8 @@ class WinogradPlan : public testing::Test {
             ASSERT_NEAR(got[i], right[i], 2e-4 * largest) << "at " << i;
     }
 
-    std::mt19937 random_{5};
-    Graph graph_;
+    testing_support::GraphBuilder made_{"made.onnx"};
+    Graph &graph_ = made_.graph;
     int ours_ = 0;
 };
 
@@ -355,7 +327,7 @@ TEST_F(WinogradPlan, NotInInt8) {
 // Other convolutions would pay for the layout.
 TEST_F(WinogradPlan, NotWhereOthersDoMostOfTheWork) {
     const int a = conv(graph_.input);
-    const int wide = add("Conv", {graph_.input, constant({320, kChannels, 1, 1}, 0.1F)});
+    const int wide = made_.conv(graph_.input, {kChannels, 320});
     check({a, wide}, 0);
 }
 
