@@ -36,6 +36,7 @@ class Simplifier {
         for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
             fuse(i);
         compact();
+        drop_dead_channels(graph_);
         return {};
     }
 
