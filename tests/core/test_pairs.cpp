@@ -4,6 +4,7 @@
 #include "core/engine/onednn/pairs.h"
 
 #include "core/base/cpu.h"
+#include "core/engine/onednn/pair_words.h"
 
 #include <gtest/gtest.h>
 
@@ -219,6 +220,42 @@ class Pairs : public ::testing::Test {
         return {values, values + channels};
     }
 
+    std::shared_ptr<const DotConv> dot_of(const ConvPair &pair) {
+        Constant weights;
+        weights.dims = {pair.channels, pair.inputs, 1, 1};
+        const float *const values = made(pair.inputs * pair.channels);
+        weights.floats.assign(values, values + pair.inputs * pair.channels);
+        auto conv = std::make_shared<DotConv>();
+        conv->weights = std::make_shared<const DotWeights>(pack_dot_weights(weights));
+        conv->scales = slopes(pair.channels);
+        for (float &scale : conv->scales)
+            scale *= 1e-5F;
+        conv->bias = slopes(pair.channels);
+        conv->slopes = slopes(pair.channels);
+        conv->to.channels = kPairBlock;
+        return conv;
+    }
+
+    /// The chain's pairs in 16 bits where that goes; the rest of it is as before.
+    PairChain in_words(const WordKernel &kernel, std::vector<float> &stem) const {
+        PairChain chain = chain_;
+        chain.words = &kernel;
+        for (std::size_t i = 0; i < chain.pairs.size(); ++i) {
+            ConvPair &pair = chain.pairs[i];
+            const bool last = i + 1 == chain.pairs.size();
+            auto words =
+                pack_depth_words(pair, last ? chain.encoding : chain.pairs[i + 1].codes);
+            EXPECT_TRUE(words);
+            if (pair.alone)
+                stem = scaled_stem(chain.stem, words->scales);
+            else
+                pair.dot =
+                    std::make_shared<const DotConv>(*scaled_dot(*pair.dot, words->scales));
+            pair.words = std::make_shared<const DepthWords>(std::move(*words));
+        }
+        return chain;
+    }
+
     // That what was made as values was made as codes too.
     void check_codes(const PairKernel &kernel) {
         ASSERT_NE(chain_.codes, nullptr);
@@ -227,6 +264,24 @@ class Pairs : public ::testing::Test {
             const double right = std::clamp(code + chain_.encoding.zero, 0.0, 255.0);
             ASSERT_NEAR(chain_.codes[i], right, 0.501) << kernel.name << ", at " << i;
         }
+    }
+
+    // Codes of one pair in 16 bits: a rounding to whole ones, and nine to sixteenths.
+    void check_words(const WordKernel &words, int threads) {
+        const Doubles right = wanted();
+        std::vector<float> stem;
+        PairChain chain = in_words(words, stem);
+        std::vector<std::uint8_t> codes(right.size() + 32, 77);
+        chain.codes = codes.data();
+        chain.out = nullptr;
+        run_pairs(pairs_portable(), chain, threads, scratch_);
+        for (std::size_t i = 0; i < right.size(); ++i) {
+            const double code = right[i] * chain.encoding.inverse_scale + chain.encoding.zero;
+            ASSERT_NEAR(codes[i], std::clamp(code, 0.0, 255.0), 0.8)
+                << words.name << ", at " << i;
+        }
+        for (std::size_t i = right.size(); i < codes.size(); ++i)
+            ASSERT_EQ(codes[i], 77) << words.name << ": written past the end";
     }
 
     void check(const PairKernel &kernel, int threads) {
@@ -384,20 +439,7 @@ TEST_F(Pairs, CodesInAndOut) {
                     ConvPair &pair = chain_.pairs[0];
                     pair.stride = stride;
                     pair.depth_slopes = slopes(channels);
-                    Constant weights;
-                    weights.dims = {channels, inputs, 1, 1};
-                    const float *const values = made(inputs * channels);
-                    weights.floats.assign(values, values + inputs * channels);
-                    auto conv = std::make_shared<DotConv>();
-                    conv->weights =
-                        std::make_shared<const DotWeights>(pack_dot_weights(weights));
-                    conv->scales = slopes(channels);
-                    for (float &scale : conv->scales)
-                        scale *= 1e-5F;
-                    conv->bias = slopes(channels);
-                    conv->slopes = slopes(channels);
-                    conv->to.channels = kPairBlock;
-                    pair.dot = conv;
+                    pair.dot = dot_of(pair);
                     finish();
                     std::vector<std::uint8_t> in(2 * 17 * pixels * inputs);
                     std::generate(in.begin(), in.end(),
@@ -419,6 +461,80 @@ TEST_F(Pairs, CodesInAndOut) {
                     EXPECT_EQ(codes, alone); // whether there are values as well or not
                     check_codes(*kernel);
                 }
+}
+
+std::vector<const WordKernel *> word_kernels() {
+    std::vector<const WordKernel *> found = {&words_portable()};
+    if (words_avx2() != nullptr)
+        found.push_back(words_avx2());
+    return found;
+}
+
+TEST_F(Pairs, CodesByWayOfSixteenBits) {
+    for (const WordKernel *words : word_kernels())
+        for (const bool pooled : {false, true})
+            for (const std::int64_t stride : {1, 2})
+                for (const std::int64_t pixels : {2, 8, 30, 110})
+                    for (const int threads : {1, 2}) {
+                        if (pooled && stride == 2)
+                            continue;
+                        fill({2, 18, pixels, 32, 48}, true, pixels == 8, pooled);
+                        ConvPair &pair = chain_.pairs[0];
+                        pair.stride = stride;
+                        if (pixels > 8) {
+                            pair.depth_relu = false;
+                            pair.depth_slopes = slopes(48);
+                        }
+                        pair.dot = dot_of(pair);
+                        finish();
+                        std::vector<std::uint8_t> in(2 * 18 * pixels * 32);
+                        std::generate(in.begin(), in.end(),
+                                      [&] { return static_cast<std::uint8_t>(random_()); });
+                        chain_.x_codes = in.data();
+                        chain_.encoding = {31, 100};
+                        check_words(*words, threads);
+                    }
+}
+
+// As small recognisers begin, up to the codes of the second 1x1 convolution.
+TEST_F(Pairs, AChainByWayOfSixteenBits) {
+    for (const WordKernel *words : word_kernels())
+        for (const std::int64_t stride : {1, 2}) {
+            const std::int64_t after = stride == 1 ? 27 : 14;
+            chain_ = {};
+            chain_.pictures = 2;
+            chain_.pairs = {pair({2, 27, 27, 32, 32}, true, true)};
+            ConvPair &alone = chain_.pairs[0];
+            alone.alone = true;
+            alone.depth_relu = false;
+            alone.depth_slopes = slopes(32);
+            alone.stride = stride;
+            put_stem(3, 53, 53, 2);
+            chain_.stem.relu = false;
+            chain_.stem.slopes = slopes(32);
+            for (float &slope : chain_.stem.slopes)
+                slope *= 3; // of which the 16 bits know nothing
+            finish();
+            chain_.encoding = {20, 90};
+            check_words(*words, 2);
+            // Both pairs: what the second takes is rounded to codes on the way.
+            chain_.pairs.push_back(pair({2, after, after, 32, 48}, true, false));
+            chain_.pairs[1].dot = dot_of(chain_.pairs[1]);
+            chain_.pairs[1].codes = {20, 90};
+            finish();
+            std::vector<std::uint8_t> codes[2];
+            for (const WordKernel *each : {words, &words_portable()}) {
+                std::vector<float> stem;
+                PairChain chain = in_words(*each, stem);
+                std::vector<std::uint8_t> &made = codes[each == words ? 0 : 1];
+                made.resize(static_cast<std::size_t>(size_));
+                chain.codes = made.data();
+                chain.out = nullptr;
+                run_pairs(pairs_portable(), chain, 1, scratch_);
+            }
+            for (std::size_t i = 0; i < codes[1].size(); ++i)
+                ASSERT_NEAR(codes[0][i], codes[1][i], words == &words_portable() ? 0 : 2);
+        }
 }
 
 TEST_F(Pairs, AChainPoolsItsInput) {

@@ -175,28 +175,30 @@ class DeadChannels {
             reach.border += std::abs(reach.constant);
             reach.constant = 0;
         }
-        reach.scale(most_taken(taker, channel));
         return reach;
     }
 
-    /// The most that a convolution multiplies one of its inputs by.
-    double most_taken(const Node &conv, std::size_t input) const {
+    /// By input, the most that a convolution multiplies it by.
+    std::vector<double> most_taken(const Node &conv) const {
         const Constant &weights = *floats(conv, 1);
         const auto inputs = static_cast<std::size_t>(weights.dims[1]);
-        const std::size_t outputs = outputs_of(conv),
-                          taps = weights.floats.size() / (outputs * inputs);
-        double most = 0;
-        for (std::size_t o = 0; o < outputs; ++o)
-            most = std::max(most, size_of(weights, (o * inputs + input) * taps, taps));
+        const std::size_t taps = weights.floats.size() / (outputs_of(conv) * inputs);
+        std::vector<double> most(inputs);
+        for (std::size_t at = 0; at < weights.floats.size(); at += taps) {
+            double &of_input = most[at / taps % inputs];
+            of_input = std::max(of_input, size_of(weights, at, taps));
+        }
         return most;
     }
 
     void drop_on(const Path &path) {
         const std::size_t channels = outputs_of(graph_.nodes[path.first]);
+        const std::vector<double> taken = most_taken(graph_.nodes[path.last]);
         std::vector<Reach> reaches;
         double input = 0, border = 0;
         for (std::size_t c = 0; c < channels; ++c) {
             reaches.push_back(reach_of(path, c));
+            reaches[c].scale(taken[c]);
             input = std::max(input, reaches[c].input);
             border = std::max(border, reaches[c].border);
         }

@@ -11,8 +11,8 @@
 namespace sphere::onednn {
 namespace {
 
-constexpr int kPixels = 3; ///< with 16 channels 12 of the 16 registers: sums of 16 and 32 bits
-constexpr std::int64_t kStrip = 48; ///< pixels whose sums are made before any goes on
+using tiles::Bend;
+using tiles::kStrip;
 
 /// Pointers at the first of a strip's values.
 struct Ends {
@@ -21,44 +21,6 @@ struct Ends {
     float *out;                   ///< nullptr = none
     std::uint8_t *codes;
 };
-
-enum class Bend : std::uint8_t {
-    None,
-    Gentle, ///< slopes up to 1: the larger of y and its product
-    Any,
-};
-
-template <int kCount>
-SPHERE_AVX2_INLINE void sum_tile(const DotConv &conv, const std::int8_t *weights,
-                                 const std::uint8_t *x, std::int32_t *sums) {
-    tiles::Tile<kCount> tile;
-    const DotWeights &shape = *conv.weights;
-    const std::int64_t stride = conv.stride * shape.inputs;
-    const std::int64_t run = shape.kernel_pixels * shape.inputs; // taps of a row in turn
-    start(tile, x, stride, weights);
-    std::int64_t i = kDotInputs;
-    for (std::int64_t ky = 0; ky < shape.kernel_rows; ++ky, x += conv.x_row, i = 0)
-        for (; i < run; i += kDotInputs)
-            add(tile, x + i, stride, weights += 4 * tiles::kQuadBytes);
-    auto *const to = reinterpret_cast<__m256i *>(sums);
-#pragma GCC unroll 3
-    for (int p = 0; p < kCount; ++p) {
-        _mm256_store_si256(to + 2 * p, tile.low[p]);
-        _mm256_store_si256(to + 2 * p + 1, tile.high[p]);
-    }
-}
-
-SPHERE_AVX2 void sum_strip(const DotConv &conv, const std::int8_t *weights, std::int64_t pixels,
-                           const std::uint8_t *x, std::int32_t *sums) {
-    const std::int64_t stride = conv.stride * conv.weights->inputs;
-    std::int64_t p = 0;
-    for (; pixels - p >= kPixels; p += kPixels)
-        sum_tile<kPixels>(conv, weights, x + p * stride, sums + p * kDotOutputs);
-    if (pixels - p == 2)
-        sum_tile<2>(conv, weights, x + p * stride, sums + p * kDotOutputs);
-    else if (pixels > p)
-        sum_tile<1>(conv, weights, x + p * stride, sums + p * kDotOutputs);
-}
 
 // What becomes of a strip's sums. Chosen for a whole row and kept in registers: asked for and
 // loaded for each pixel it would cost as much as the sums of sixteen inputs.
@@ -82,10 +44,7 @@ template <Bend kBend, bool kAdds, bool kOut, bool kCodes> struct Finish {
         const __m256 y = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), scales[i], bias[i]);
         if constexpr (kBend == Bend::Gentle)
             return _mm256_max_ps(y, _mm256_mul_ps(y, slopes[i]));
-        const __m256 none = _mm256_setzero_ps();
-        if constexpr (kBend == Bend::Any)
-            return _mm256_fmadd_ps(_mm256_min_ps(y, none), slopes[i], _mm256_max_ps(y, none));
-        return y;
+        return kBend == Bend::Any ? bent(y, slopes[i]) : y;
     }
 
     SPHERE_AVX2_INLINE void pixel(const std::int32_t *sums, const float *addend, float *out,
@@ -137,18 +96,20 @@ template <Bend kBend> FinishStrip finish_of(const Ends &ends) {
 }
 
 FinishStrip pick_finish(const Ends &ends) {
-    if (ends.slopes == nullptr)
+    switch (tiles::bend_of(ends.slopes)) {
+    case Bend::None:
         return finish_of<Bend::None>(ends);
-    const bool gentle = std::all_of(ends.slopes, ends.slopes + kDotOutputs,
-                                    [](float slope) { return slope <= 1; });
-    return gentle ? finish_of<Bend::Gentle>(ends) : finish_of<Bend::Any>(ends);
+    case Bend::Gentle:
+        return finish_of<Bend::Gentle>(ends);
+    default:
+        return finish_of<Bend::Any>(ends);
+    }
 }
 
 void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
              const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes) {
     const std::int64_t first = block * kDotOutputs, step = kStrip * conv.to.channels;
     const DotWeights &shape = *conv.weights;
-    const std::int8_t *const weights = shape.codes() + first * shape.taps() * shape.inputs;
     const auto next = [step](auto *&at) { at = at == nullptr ? nullptr : at + step; };
     Ends ends = {conv.scales.data() + first,
                  conv.bias.data() + first,
@@ -160,7 +121,7 @@ void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
     alignas(32) std::int32_t sums[kStrip * kDotOutputs];
     for (;; pixels -= kStrip) {
         const std::int64_t count = std::min(kStrip, pixels);
-        sum_strip(conv, weights, count, x, sums);
+        tiles::sum_strip(conv, block, count, x, sums);
         finish(conv.to, ends, count, sums);
         if (count == pixels)
             return;

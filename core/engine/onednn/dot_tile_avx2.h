@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Sums of products of bytes with AVX2: 16 channels of up to 3 pixels stay in registers. For
-// dot_avx2.cpp alone.
+// the files of convolutions in int8 with that instruction set.
 #pragma once
 
+#include "core/engine/onednn/avx2.h"
 #include "core/engine/onednn/dot.h"
 
+#include <algorithm>
 #include <cstring>
-#include <immintrin.h>
-
-#define SPHERE_AVX2 __attribute__((target("avx2,fma")))
-#define SPHERE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
 
 namespace sphere::onednn::tiles {
 
@@ -142,5 +140,60 @@ SPHERE_AVX2_INLINE void add(Tile<3> &tile, const std::uint8_t *x, std::int64_t s
 #undef SPHERE_QUAD
 #undef SPHERE_PRODUCTS
 #undef SPHERE_READ
+
+inline constexpr int kPixels = 3;          ///< with 16 channels 12 of the 16 registers
+inline constexpr std::int64_t kStrip = 48; ///< pixels whose sums are made before any goes on
+
+template <int kCount>
+SPHERE_AVX2_INLINE void sum_tile(const DotConv &conv, const std::int8_t *weights,
+                                 const std::uint8_t *x, std::int32_t *sums) {
+    Tile<kCount> tile;
+    const DotWeights &shape = *conv.weights;
+    const std::int64_t stride = conv.stride * shape.inputs;
+    const std::int64_t run = shape.kernel_pixels * shape.inputs; // taps of a row in turn
+    start(tile, x, stride, weights);
+    std::int64_t i = kDotInputs;
+    for (std::int64_t ky = 0; ky < shape.kernel_rows; ++ky, x += conv.x_row, i = 0)
+        for (; i < run; i += kDotInputs)
+            add(tile, x + i, stride, weights += 4 * kQuadBytes);
+    auto *const to = reinterpret_cast<__m256i *>(sums);
+#pragma GCC unroll 3
+    for (int p = 0; p < kCount; ++p) {
+        _mm256_store_si256(to + 2 * p, tile.low[p]);
+        _mm256_store_si256(to + 2 * p + 1, tile.high[p]);
+    }
+}
+
+/// Sums of the 16 channels of `block`, for up to kStrip pixels: [pixels][16], at a vector.
+SPHERE_AVX2 inline void sum_strip(const DotConv &conv, std::int64_t block, std::int64_t pixels,
+                                  const std::uint8_t *x, std::int32_t *sums) {
+    const DotWeights &shape = *conv.weights;
+    const std::int8_t *const weights =
+        shape.codes() + block * kDotOutputs * shape.taps() * shape.inputs;
+    const std::int64_t stride = conv.stride * shape.inputs;
+    std::int64_t p = 0;
+    for (; pixels - p >= kPixels; p += kPixels)
+        sum_tile<kPixels>(conv, weights, x + p * stride, sums + p * kDotOutputs);
+    if (pixels - p == 2)
+        sum_tile<2>(conv, weights, x + p * stride, sums + p * kDotOutputs);
+    else if (pixels > p)
+        sum_tile<1>(conv, weights, x + p * stride, sums + p * kDotOutputs);
+}
+
+/// A PReLU's slopes.
+enum class Bend : std::uint8_t {
+    None,
+    Gentle, ///< slopes up to 1: the larger of y and its product
+    Any,
+};
+
+/// `slopes` of 16 channels; nullptr = none.
+inline Bend bend_of(const float *slopes) {
+    if (slopes == nullptr)
+        return Bend::None;
+    const bool gentle =
+        std::all_of(slopes, slopes + kDotOutputs, [](float slope) { return slope <= 1; });
+    return gentle ? Bend::Gentle : Bend::Any;
+}
 
 } // namespace sphere::onednn::tiles

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A chain of pairs as one pass: each row that a stage has made goes at once to the next one.
-#include "core/engine/onednn/pairs.h"
+#include "core/engine/onednn/pair_words.h"
 
 #include "core/engine/onednn/bands.h"
 
@@ -26,11 +26,26 @@ struct Row {
     const std::uint8_t *codes = nullptr;
 };
 
+// A block of one pixel in a ring, of floats or of words.
+std::int64_t ring_pixel(const ConvPair &pair) {
+    constexpr auto kWordsAFloat =
+        static_cast<std::int64_t>(sizeof(float) / sizeof(std::int16_t));
+    return pair.words ? kPairBlock / kWordsAFloat : kPairBlock;
+}
+
+std::int16_t *words(float *ring) {
+    return reinterpret_cast<std::int16_t *>(ring);
+}
+
+const std::int16_t *words(const float *ring) {
+    return reinterpret_cast<const std::int16_t *>(ring);
+}
+
 // In a ring each block of channels lies by itself: a window's pixels side by side, a few cache
 // lines for all, where channels-last they are as far apart as a pixel is large, often in the
 // same few sets of the cache.
 std::int64_t ring_block(const ConvPair &pair) {
-    return (pair.pixels + 2) * kPairBlock;
+    return (pair.pixels + 2) * ring_pixel(pair);
 }
 
 std::int64_t blocks_of(const ConvPair &pair) {
@@ -86,8 +101,8 @@ class Band {
             scratch += stage_floats(pair);
             for (std::int64_t b = 0; b < 3 * blocks_of(pair); ++b) { // both ends stay zero
                 float *const row = stages_[i].ring + b * ring_block(pair);
-                std::fill_n(row, kPairBlock, 0.0F);
-                std::fill_n(row + ring_block(pair) - kPairBlock, kPairBlock, 0.0F);
+                std::fill_n(row, ring_pixel(pair), 0.0F);
+                std::fill_n(row + ring_block(pair) - ring_pixel(pair), ring_pixel(pair), 0.0F);
             }
         }
     }
@@ -142,8 +157,7 @@ class Band {
         if (stages_[0].first == 0)
             std::fill_n(place(0, -1), ring_block(pair), 0.0F);
         for (std::int64_t y = first; y < last; ++y) {
-            chain_.dot(*pair.dot, block, pair.pixels, codes_row(y), nullptr,
-                       place(0, y) + kPairBlock, nullptr);
+            dot(pair, block, codes_row(y), place(0, y) + ring_pixel(pair));
             if (completes(0, y))
                 make(pair, window_of(0, y), block);
         }
@@ -177,7 +191,12 @@ class Band {
         if (chain_.x_codes != nullptr)
             return take(0, {nullptr, codes_row(y)}, y);
         if (pair.alone) {
-            run_stem(y, {place(0, y) + kPairBlock, kPairBlock, ring_block(pair)});
+            float *const to = place(0, y) + ring_pixel(pair);
+            const std::int64_t block = (pair.pixels + 2) * kPairBlock;
+            if (pair.words)
+                run_stem(chain_.words->stem, y, WordPlace{words(to), kPairBlock, block});
+            else
+                run_stem(kernel_.stem, y, RowPlace{to, kPairBlock, block});
             return take(0, {}, y);
         }
         if (pair.dot && chain_.pools_input) {
@@ -201,7 +220,7 @@ class Band {
         }
         if (chain_.stem.planes == 0)
             return chain_.x + at * row;
-        run_stem(y, {entry_row_, chain_.stem.channels, kPairBlock});
+        run_stem(kernel_.stem, y, RowPlace{entry_row_, chain_.stem.channels, kPairBlock});
         return entry_row_;
     }
 
@@ -211,7 +230,8 @@ class Band {
         kernel_.pool(input_, above, above + input_.pixels * input_.channels, to);
     }
 
-    void run_stem(std::int64_t y, const RowPlace &to) const {
+    template <typename Kernel, typename Place>
+    void run_stem(Kernel kernel, std::int64_t y, const Place &to) const {
         const ConvStem &stem = chain_.stem;
         const float *rows[3 * kStemPlanes];
         for (std::int64_t i = 0; i < 3 * stem.planes; ++i) {
@@ -221,21 +241,20 @@ class Band {
                           ? zeros_
                           : chain_.x + (plane * stem.rows + from) * stem.pixels;
         }
-        kernel_.stem(stem, rows, to);
+        kernel(stem, rows, to);
     }
 
     /// Row y of the input of stage i.
     void take(std::size_t i, const Row &x, std::int64_t y) {
         const ConvPair &pair = chain_.pairs[i];
-        const RowPlace to = {place(i, y) + kPairBlock, kPairBlock, ring_block(pair)};
+        float *const to = place(i, y) + ring_pixel(pair);
         if (!pair.alone && !pair.dot)
-            kernel_.point(pair, x.floats, to);
+            kernel_.point(pair, x.floats, {to, kPairBlock, ring_block(pair)});
         const bool whole = completes(i, y);
         const Window window = whole ? window_of(i, y) : Window{};
         for (std::int64_t b = 0; b < blocks_of(pair); ++b) {
             if (pair.dot)
-                chain_.dot(*pair.dot, b, pair.pixels, x.codes, nullptr, to.at + b * to.block,
-                           nullptr);
+                dot(pair, b, x.codes, to + b * ring_block(pair));
             if (whole)
                 make(pair, at_block(pair, window, b), b);
         }
@@ -268,7 +287,20 @@ class Band {
     }
 
     void make(const ConvPair &pair, const Window &window, std::int64_t block) const {
-        kernel_.depth(pair, block, window.rows, window.to);
+        const MadeRow &to = window.to;
+        if (!pair.words)
+            return kernel_.depth(pair, block, window.rows, to);
+        const std::int16_t *const rows[3] = {words(window.rows[0]), words(window.rows[1]),
+                                             words(window.rows[2])};
+        chain_.words->depth(pair, block, rows, {words(to.out), to.codes, to.encoding.zero});
+    }
+
+    /// A block of a row's 1x1 convolution, into a ring.
+    void dot(const ConvPair &pair, std::int64_t block, const std::uint8_t *x, float *to) const {
+        if (pair.words)
+            chain_.words->dot(*pair.dot, block, pair.pixels, x, words(to));
+        else
+            chain_.dot(*pair.dot, block, pair.pixels, x, nullptr, to, nullptr);
     }
 
     /// Where row y of what stage i makes goes.
@@ -301,7 +333,12 @@ class Band {
         const MadeRow made = goal(i, done);
         if (pair.pooled) {
             const float *const above = stages_[i].made;
-            kernel_.pool(pair, above, above + pair.pixels * pair.channels, made);
+            const float *const below = above + pair.pixels * pair.channels;
+            if (pair.words)
+                chain_.words->pool(pair, words(above), words(below),
+                                   {nullptr, made.codes, made.encoding.zero});
+            else
+                kernel_.pool(pair, above, below, made);
         }
         if (i + 1 < stages_.size())
             take(i + 1, {made.out, made.codes}, done);

@@ -72,31 +72,39 @@ void pool_row(const ConvPair &pair, const float *above, const float *below, cons
 
 } // namespace
 
+std::array<float, kPairBlock> stem_block(const ConvStem &stem, const float *const *rows,
+                                         std::int64_t pixel, std::int64_t first) {
+    std::array<float, kPairBlock> sums{};
+    if (stem.bias != nullptr)
+        std::copy_n(stem.bias + first, kPairBlock, sums.begin());
+    for (std::int64_t y = 0; y < 3; ++y)
+        for (std::int64_t x = 0; x < 3; ++x) {
+            const std::int64_t at = pixel * stem.stride + x - 1;
+            if (at < 0 || at >= stem.pixels)
+                continue;
+            for (std::int64_t k = 0; k < stem.planes; ++k) {
+                const float value = rows[y * stem.planes + k][at];
+                const float *w =
+                    stem.weights + ((y * 3 + x) * stem.planes + k) * stem.channels + first;
+                for (float &sum : sums)
+                    sum += value * *w++;
+            }
+        }
+    for (std::size_t c = 0; c < sums.size(); ++c) {
+        if (stem.relu)
+            sums[c] = std::max(sums[c], 0.0F);
+        if (sums[c] < 0 && !stem.slopes.empty())
+            sums[c] *= stem.slopes[static_cast<std::size_t>(first) + c];
+    }
+    return sums;
+}
+
 void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pixel,
                 const RowPlace &to) {
     for (std::int64_t first = 0; first < stem.channels; first += kPairBlock) {
-        std::array<float, kPairBlock> sums{};
-        if (stem.bias != nullptr)
-            std::copy_n(stem.bias + first, kPairBlock, sums.begin());
-        for (std::int64_t y = 0; y < 3; ++y)
-            for (std::int64_t x = 0; x < 3; ++x) {
-                const std::int64_t at = pixel * stem.stride + x - 1;
-                if (at < 0 || at >= stem.pixels)
-                    continue;
-                for (std::int64_t k = 0; k < stem.planes; ++k) {
-                    const float value = rows[y * stem.planes + k][at];
-                    const float *w =
-                        stem.weights + ((y * 3 + x) * stem.planes + k) * stem.channels + first;
-                    for (float &sum : sums)
-                        sum += value * *w++;
-                }
-            }
-        float *out = to.at + pixel * to.pixel + first / kPairBlock * to.block;
-        for (std::size_t c = 0; c < sums.size(); ++c) {
-            const float sum = stem.relu ? std::max(sums[c], 0.0F) : sums[c];
-            const bool bent = sum < 0 && !stem.slopes.empty();
-            *out++ = bent ? sum * stem.slopes[static_cast<std::size_t>(first) + c] : sum;
-        }
+        const std::array<float, kPairBlock> made = stem_block(stem, rows, pixel, first);
+        std::copy(made.begin(), made.end(),
+                  to.at + pixel * to.pixel + first / kPairBlock * to.block);
     }
 }
 

@@ -7,11 +7,15 @@
 
 #include "core/engine/onednn/dot.h"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 namespace sphere::onednn {
+
+struct DepthWords;
+struct WordKernel;
 
 /// code = round(value * inverse_scale) + zero, as RowPass has it.
 struct Encoding {
@@ -34,8 +38,11 @@ struct ConvPair {
     std::shared_ptr<const DotConv> dot;
     Encoding codes;                  ///< of its input, for `dot`
     std::vector<float> depth_slopes; ///< PReLU's behind the depthwise one; empty = none
-    std::int64_t stride = 1;         ///< of the depthwise one: 1 or 2
-    bool pooled = false; ///< the largest of each 2x2 pixels goes on; with stride 1 only
+    /// The depthwise one in 16 bits, where only codes are made of it. What it takes (of a
+    /// stem, or by `dot`) is times these scales.
+    std::shared_ptr<const DepthWords> words;
+    std::int64_t stride = 1; ///< of the depthwise one: 1 or 2
+    bool pooled = false;     ///< the largest of each 2x2 pixels goes on; with stride 1 only
     std::int64_t rows = 0, pixels = 0; ///< both even if pooled
     std::int64_t inputs = 0;
     std::int64_t channels = 0; ///< a multiple of kPairBlock
@@ -69,8 +76,9 @@ struct PairChain {
     const std::uint8_t *x_codes = nullptr; ///< if not nullptr: instead of x
     float *out = nullptr;                  ///< one of the two may be nullptr
     std::uint8_t *codes = nullptr;
-    Encoding encoding;       ///< of `codes`
-    DotKernel dot = nullptr; ///< for pairs that have such a convolution
+    Encoding encoding;                 ///< of `codes`
+    DotKernel dot = nullptr;           ///< for pairs that have such a convolution
+    const WordKernel *words = nullptr; ///< likewise
     std::int64_t pictures = 0;
     ConvStem stem;
     /// Instead of a stem: x has twice the rows and pixels that the first pair takes, the
@@ -80,12 +88,14 @@ struct PairChain {
 };
 
 /// Where a row goes: its pixels, and blocks of kPairBlock channels of one pixel, are so many
-/// floats apart. Channels-last that is channels and kPairBlock; in what a depthwise convolution
-/// takes each block's pixels lie side by side, so that it reads memory in turn.
-struct RowPlace {
-    float *at = nullptr;
+/// numbers apart. Channels-last that is channels and kPairBlock; in what a depthwise
+/// convolution takes each block's pixels lie side by side, so that it reads memory in turn.
+template <typename Number> struct PlaceOf {
+    Number *at = nullptr;
     std::int64_t pixel = 0, block = 0;
 };
+using RowPlace = PlaceOf<float>;
+using WordPlace = PlaceOf<std::int16_t>;
 
 /// What a depthwise convolution or a pooling makes, channels-last: values, codes or both.
 struct MadeRow {
@@ -115,9 +125,13 @@ const PairKernel *pairs_avx512();
 /// the library's primitives.
 const PairKernel *best_pairs();
 
-/// One pixel of a stem, and one that may touch the border.
+/// One pixel of a stem, which may touch the border; and kPairBlock channels of it.
 void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pixel,
                 const RowPlace &to);
+void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pixel,
+                const WordPlace &to);
+std::array<float, kPairBlock> stem_block(const ConvStem &stem, const float *const *rows,
+                                         std::int64_t pixel, std::int64_t first);
 
 /// The chain by `kernel`, in bands of rows for `threads` (of OpenMP, where it is built in).
 /// `scratch` grows to what is needed. Throws std::bad_alloc.

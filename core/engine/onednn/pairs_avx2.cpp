@@ -4,72 +4,18 @@
 
 #if defined(__x86_64__)
 #include "core/engine/onednn/codes_avx2.h"
+#include "core/engine/onednn/pair_tile_avx2.h"
 
 #include <algorithm>
-#include <limits>
-
-#define SPHERE_AVX2 __attribute__((target("avx2,fma")))
-#define SPHERE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
 
 namespace sphere::onednn {
 namespace {
 
-constexpr std::int64_t kTile = 6;          ///< pixels: with 16 channels 12 of the 16 registers
+using pair_tiles::kTile;
+using pair_tiles::Tile;
+
 constexpr std::int64_t kStrip = 4 * kTile; ///< pixels whose inputs stay in the first cache
 constexpr std::int64_t kDepthStrip = 96; ///< pixels of a block, three of whose rows stay there
-
-SPHERE_AVX2_INLINE __m256 bent(__m256 y, __m256 slopes) {
-    const __m256 zero = _mm256_setzero_ps();
-    return _mm256_fmadd_ps(_mm256_min_ps(y, zero), slopes, _mm256_max_ps(y, zero));
-}
-
-/// Sums of kPixels pixels, 16 channels from `channel` on.
-template <int kPixels> struct Tile {
-    __m256 low[kPixels], high[kPixels];
-
-    SPHERE_AVX2_INLINE Tile(const float *bias, std::int64_t channel) {
-        const __m256 none = _mm256_setzero_ps();
-        const __m256 l = bias == nullptr ? none : _mm256_loadu_ps(bias + channel);
-        const __m256 h = bias == nullptr ? none : _mm256_loadu_ps(bias + channel + 8);
-#pragma GCC unroll 6
-        for (int p = 0; p < kPixels; ++p) {
-            low[p] = l;
-            high[p] = h;
-        }
-    }
-    SPHERE_AVX2_INLINE void add(const float *x, std::int64_t stride, const float *weights) {
-        const __m256 l = _mm256_loadu_ps(weights), h = _mm256_loadu_ps(weights + 8);
-#pragma GCC unroll 6
-        for (int p = 0; p < kPixels; ++p) {
-            const __m256 value = _mm256_broadcast_ss(x + p * stride);
-            low[p] = _mm256_fmadd_ps(value, l, low[p]);
-            high[p] = _mm256_fmadd_ps(value, h, high[p]);
-        }
-    }
-    SPHERE_AVX2_INLINE void relu() {
-        const __m256 least = _mm256_setzero_ps();
-#pragma GCC unroll 6
-        for (int p = 0; p < kPixels; ++p) {
-            low[p] = _mm256_max_ps(low[p], least);
-            high[p] = _mm256_max_ps(high[p], least);
-        }
-    }
-    SPHERE_AVX2_INLINE void prelu(const float *slopes) {
-        const __m256 l = _mm256_loadu_ps(slopes), h = _mm256_loadu_ps(slopes + 8);
-#pragma GCC unroll 6
-        for (int p = 0; p < kPixels; ++p) {
-            low[p] = bent(low[p], l);
-            high[p] = bent(high[p], h);
-        }
-    }
-    SPHERE_AVX2_INLINE void store(float *to, std::int64_t pixel) const {
-#pragma GCC unroll 6
-        for (int p = 0; p < kPixels; ++p, to += pixel) {
-            _mm256_storeu_ps(to, low[p]);
-            _mm256_storeu_ps(to + 8, high[p]);
-        }
-    }
-};
 
 // kPixels pixels from `x` on, 16 channels.
 template <int kPixels>
@@ -265,47 +211,11 @@ void pool_row(const ConvPair &pair, const float *above, const float *below, cons
         pool_to<true, true>(pair, above, below, to);
 }
 
-// kPixels pixels from `pixel` on, none of whose windows leaves the planes, and 16 channels.
-template <int kPixels>
-SPHERE_AVX2_INLINE void stem_tile(const ConvStem &stem, const float *const *rows,
-                                  std::int64_t pixel, std::int64_t channel,
-                                  const RowPlace &to) {
-    Tile<kPixels> tile(stem.bias, channel);
-    const float *weights = stem.weights + channel;
-    for (std::int64_t y = 0; y < 3; ++y, rows += stem.planes)
-        for (std::int64_t x = 0; x < 3; ++x)
-            for (std::int64_t k = 0; k < stem.planes; ++k, weights += stem.channels)
-                tile.add(rows[k] + pixel * stem.stride + x - 1, stem.stride, weights);
-    if (stem.relu)
-        tile.relu();
-    if (!stem.slopes.empty())
-        tile.prelu(stem.slopes.data() + channel);
-    tile.store(to.at + pixel * to.pixel + channel / kPairBlock * to.block, to.pixel);
-}
-
-SPHERE_AVX2 void stem_row(const ConvStem &stem, const float *const *rows, const RowPlace &to) {
-    // Pixels [1, inner) have their windows within the planes.
-    const std::int64_t inner = std::min((stem.pixels - 2) / stem.stride + 1, stem.pixels_out);
-    std::int64_t p = 0;
-    const auto edge = [&](std::int64_t until) {
-        for (; p < until; ++p)
-            stem_pixel(stem, rows, p, to);
-    };
-    edge(std::min<std::int64_t>(1, stem.pixels_out));
-    while (p < inner && inner > kTile) { // the last one starts early, as above
-        const std::int64_t at = std::min(p, inner - kTile);
-        for (std::int64_t channel = 0; channel < stem.channels; channel += kPairBlock)
-            stem_tile<kTile>(stem, rows, at, channel, to);
-        p = at + kTile;
-    }
-    edge(stem.pixels_out);
-}
-
 } // namespace
 
 const PairKernel *pairs_avx2() {
-    static constexpr PairKernel kKernel = {"sphere avx2", &stem_row, &point_row, &depth_row,
-                                           &pool_row};
+    static constexpr PairKernel kKernel = {"sphere avx2", &pair_tiles::stem_row<float>,
+                                           &point_row, &depth_row, &pool_row};
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kKernel : nullptr;
 }
 

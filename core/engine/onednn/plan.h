@@ -6,6 +6,7 @@
 #include "core/engine/onednn/compat.h"
 #include "core/engine/onednn/dot.h"
 #include "core/engine/onednn/int8.h"
+#include "core/engine/onednn/pair_words.h"
 #include "core/engine/onednn/pairs.h"
 #include "core/engine/onednn/rows.h"
 #include "core/engine/onednn/shapes.h"
@@ -98,6 +99,7 @@ class Plan {
         dnnl::memory x_codes, out_codes;
         std::vector<dnnl::memory> weights;
         std::vector<float> joined; ///< weights, where they are of several nodes
+        std::vector<float> scaled; ///< a stem's, where it makes words
         std::vector<float> scratch;
     };
     struct DotStep { ///< a convolution in int8 of our own

@@ -289,11 +289,40 @@ ConvPair PlanBuilder::make_pair(Plan::PairStep &step, const Pair &nodes) {
     pair.pixels = in[3];
     pair.inputs = in[1];
     pair.channels = dims(depth.output)[1];
-    const char *const operation = pair.alone    ? "depthwise"
-                                  : pair.pooled ? "1x1, depthwise, pool"
-                                                : "1x1, depthwise";
-    plan_.count(operation, int8 ? "int8" : "fp32", int8 ? kDotName : step.kernel->name);
     return pair;
+}
+
+// Where nothing but codes is made of a depthwise convolution, it is computed in 16 bits.
+void PlanBuilder::use_words(Plan::PairStep &step) {
+    PairChain &chain = step.chain;
+    chain.words = best_words();
+    for (std::size_t i = 0; i < chain.pairs.size() && chain.words != nullptr; ++i) {
+        ConvPair &pair = chain.pairs[i];
+        const ConvPair *const next = i + 1 < chain.pairs.size() ? &chain.pairs[i + 1] : nullptr;
+        const bool only_codes =
+            next != nullptr ? next->dot != nullptr : step.out_codes && !step.out;
+        if (!only_codes || !(pair.alone || pair.dot))
+            continue;
+        auto words = pack_depth_words(pair, next != nullptr ? next->codes : chain.encoding);
+        if (!words)
+            continue;
+        if (pair.alone) {
+            step.scaled = scaled_stem(chain.stem, words->scales);
+        } else {
+            auto dot = scaled_dot(*pair.dot, words->scales);
+            if (!dot)
+                continue;
+            pair.dot = std::make_shared<const DotConv>(std::move(*dot));
+        }
+        pair.words = std::make_shared<const DepthWords>(std::move(*words));
+    }
+}
+
+void PlanBuilder::count_pair(const Plan::PairStep &step, const ConvPair &pair) {
+    if (pair.alone)
+        return plan_.count("depthwise", pair.words ? "int16" : "fp32", step.kernel->name);
+    plan_.count(pair.pooled ? "1x1, depthwise, pool" : "1x1, depthwise",
+                pair.dot ? "int8" : "fp32", pair.dot ? kDotName : step.kernel->name);
 }
 
 void PlanBuilder::add_chain(const Chain &nodes) {
@@ -326,6 +355,9 @@ void PlanBuilder::add_chain(const Chain &nodes) {
     }
     if (!codes || floats_wanted(output, *next))
         step->out = memory(result(output, Md(out, Type::f32, Tag::nhwc)));
+    use_words(*step);
+    for (const ConvPair &pair : chain.pairs)
+        count_pair(*step, pair);
     add_own(&Plan::Step::pairs, std::move(step));
 }
 

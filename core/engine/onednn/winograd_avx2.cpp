@@ -4,10 +4,7 @@
 #include "core/engine/onednn/winograd.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define SPHERE_AVX2 __attribute__((target("avx2,fma")))
-#define SPHERE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
+#include "core/engine/onednn/avx2.h"
 
 namespace sphere::onednn {
 namespace {

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+// Depthwise convolutions in 16 bits: their weights, and the rows of each kernel against those
+// in plain C++, numbers at the ends of what 16 bits hold among them.
+#include "core/engine/onednn/pair_words.h"
+
+#include "core/base/cpu.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <random>
+#include <vector>
+
+namespace sphere::onednn {
+namespace {
+
+class PairWords : public testing::Test {
+  protected:
+    std::vector<std::int16_t> words(std::int64_t n) {
+        std::vector<std::int16_t> made(static_cast<std::size_t>(n));
+        for (std::int16_t &word : made) {
+            word = static_cast<std::int16_t>(random_());
+            if (random_() % 8 == 0)
+                word = random_() % 2 == 0 ? std::numeric_limits<std::int16_t>::max()
+                                          : std::numeric_limits<std::int16_t>::min();
+        }
+        return made;
+    }
+    std::vector<float> numbers(std::int64_t n, float scale) {
+        std::uniform_real_distribution<float> values(-scale, scale);
+        std::vector<float> made(static_cast<std::size_t>(n));
+        std::generate(made.begin(), made.end(), [&] { return values(random_); });
+        return made;
+    }
+    /// Weights of all that pack_depth_words() gives, and of no more.
+    std::shared_ptr<const DepthWords> depth(std::int64_t channels, bool slopes) {
+        DepthWords made{words(9 * channels), words(channels), {}, {}};
+        if (slopes)
+            made.slopes = words(channels);
+        for (std::vector<std::int16_t> *weights : {&made.weights, &made.slopes})
+            for (std::int16_t &weight : *weights)
+                weight = std::max<std::int16_t>(weight, -32767);
+        return std::make_shared<const DepthWords>(std::move(made));
+    }
+    static ConvPair shape(std::int64_t pixels, std::int64_t stride, std::int64_t channels) {
+        ConvPair pair;
+        pair.pixels = pixels;
+        pair.rows = 2;
+        pair.stride = stride;
+        pair.channels = channels;
+        return pair;
+    }
+
+    std::mt19937 random_{17};
+};
+
+TEST_F(PairWords, RowsAreThoseOfPlainCode) {
+    const WordKernel *const kernel = words_avx2();
+    if (kernel == nullptr)
+        GTEST_SKIP() << "this CPU has no AVX2";
+    for (const std::int64_t stride : {1, 2})
+        for (const std::int64_t pixels : {1, 2, 3, 8, 31})
+            for (const int end : {0, 1, 2}) {
+                ConvPair pair = shape(pixels, stride, 48);
+                pair.depth_relu = end == 1;
+                pair.words = depth(48, end == 2);
+                const auto rows = words(3 * (pixels + 2) * kPairBlock);
+                const std::int16_t *const at[3] = {rows.data(),
+                                                   rows.data() + (pixels + 2) * kPairBlock,
+                                                   rows.data() + 2 * (pixels + 2) * kPairBlock};
+                const auto size = static_cast<std::size_t>(pair.depth_pixels() * 48);
+                std::vector<std::int16_t> right(size, 7), got(size, 7);
+                std::vector<std::uint8_t> right_codes(size, 7), codes(size, 7);
+                for (std::int64_t block = 0; block < 2; ++block) { // the third stays as it is
+                    words_portable().depth(pair, block, at, {right.data(), nullptr, 0});
+                    kernel->depth(pair, block, at, {got.data(), nullptr, 0});
+                    words_portable().depth(pair, block, at, {nullptr, right_codes.data(), 77});
+                    kernel->depth(pair, block, at, {nullptr, codes.data(), 77});
+                }
+                ASSERT_EQ(got, right) << pixels << " pixels, stride " << stride;
+                ASSERT_EQ(codes, right_codes) << pixels << " pixels, stride " << stride;
+            }
+}
+
+TEST_F(PairWords, PoolingIsThatOfPlainCode) {
+    const WordKernel *const kernel = words_avx2();
+    if (kernel == nullptr)
+        GTEST_SKIP() << "this CPU has no AVX2";
+    for (const std::int64_t pixels : {2, 6, 34}) {
+        const ConvPair pair = shape(pixels, 1, 32);
+        const auto above = words(pixels * 32), below = words(pixels * 32);
+        const auto size = static_cast<std::size_t>(pixels / 2 * 32);
+        std::vector<std::uint8_t> right(size), got(size);
+        words_portable().pool(pair, above.data(), below.data(), {nullptr, right.data(), 3});
+        kernel->pool(pair, above.data(), below.data(), {nullptr, got.data(), 3});
+        ASSERT_EQ(got, right);
+    }
+}
+
+// A rounding apart: sums are scaled in one step here and in two there.
+TEST_F(PairWords, PointwiseConvolutionsAreNearThoseOfPlainCode) {
+    const WordKernel *const kernel = words_avx2();
+    if (kernel == nullptr)
+        GTEST_SKIP() << "this CPU has no AVX2";
+    const std::int64_t inputs = 48, outputs = 32;
+    for (const float slopes : {0.0F, 1.0F, 4.0F}) { // none, up to 1, any
+        DotConv conv;
+        conv.weights = std::make_shared<const DotWeights>(pack_dot_weights(
+            {{outputs, inputs, 1, 1}, numbers(outputs * inputs, 1), {}, false}));
+        conv.scales = numbers(outputs, 0.1F);
+        // Beyond 16 bits where it does not matter that this is cut before its slope.
+        conv.bias = numbers(outputs, slopes > 0 ? 15000 : 60000);
+        if (slopes > 0)
+            conv.slopes = numbers(outputs, slopes);
+        for (const std::int64_t pixels : {1, 2, 3, 47, 48, 50, 100}) {
+            std::vector<std::uint8_t> x(static_cast<std::size_t>(pixels * inputs));
+            std::generate(x.begin(), x.end(),
+                          [&] { return static_cast<std::uint8_t>(random_()); });
+            std::vector<std::int16_t> right(static_cast<std::size_t>(pixels * 16 + 16), 5);
+            std::vector<std::int16_t> got = right;
+            for (const std::int64_t block : {0, 1}) {
+                words_portable().dot(conv, block, pixels, x.data(), right.data());
+                kernel->dot(conv, block, pixels, x.data(), got.data());
+                for (std::size_t i = 0; i < right.size(); ++i)
+                    ASSERT_NEAR(got[i], right[i], 2) << pixels << " pixels, at " << i;
+            }
+        }
+    }
+}
+
+TEST_F(PairWords, StemsAreNearThoseOfPlainCode) {
+    const WordKernel *const kernel = words_avx2();
+    if (kernel == nullptr)
+        GTEST_SKIP() << "this CPU has no AVX2";
+    const auto weights = numbers(27 * 32, 20000), bias = numbers(32, 20000),
+               planes = numbers(9 * 41, 1), slopes = numbers(32, 3);
+    const float *rows[9];
+    for (std::int64_t i = 0; i < 9; ++i)
+        rows[i] = planes.data() + i * 41;
+    for (const bool bends : {false, true}) {
+        ConvStem stem{weights.data(), bias.data(), !bends, {}, 3, 41, 41, 2, 21, 32};
+        if (bends)
+            stem.slopes = slopes;
+        std::vector<std::int16_t> right(21 * 32), got(21 * 32);
+        const std::int64_t block = 21 * kPairBlock;
+        words_portable().stem(stem, rows, {right.data(), kPairBlock, block});
+        kernel->stem(stem, rows, {got.data(), kPairBlock, block});
+        for (std::size_t i = 0; i < right.size(); ++i)
+            ASSERT_NEAR(got[i], right[i], 1) << "at " << i;
+    }
+}
+
+TEST_F(PairWords, WeightsFillSixteenBits) {
+    auto weights = numbers(9 * 32, 3);
+    const auto bias = numbers(32, 2);
+    for (std::size_t tap = 0; tap < 9; ++tap)
+        weights[tap * 32 + 5] = 0; // a channel that does nothing
+    ConvPair pair = shape(4, 1, 32);
+    pair.depth_weights = weights.data();
+    pair.depth_bias = bias.data();
+    pair.depth_slopes = numbers(32, 1);
+    const Encoding codes{40, 90};
+    const auto words = pack_depth_words(pair, codes);
+    ASSERT_TRUE(words);
+    for (std::size_t c = 0; c < 32; ++c) {
+        std::int16_t largest = 0;
+        for (std::size_t tap = 0; tap < 9; ++tap) {
+            const std::int16_t weight = words->weights[tap * 32 + c];
+            largest =
+                std::max<std::int16_t>(largest, static_cast<std::int16_t>(std::abs(weight)));
+            // A value of 1 makes, in sixteenths of a code:
+            ASSERT_NEAR(weight / 32768.0 * words->scales[c], weights[tap * 32 + c] * 40 * 16,
+                        1e-4 * words->scales[c]);
+        }
+        EXPECT_EQ(largest, c == 5 ? 0 : 32767);
+        EXPECT_NEAR(words->bias[c], bias[c] * 40 * 16, 0.51);
+        EXPECT_NEAR(words->slopes[c] / 32768.0F, pair.depth_slopes[c], 1e-4);
+    }
+}
+
+TEST_F(PairWords, WhatDoesNotFitIsRefused) {
+    auto weights = numbers(9 * 16, 1), bias = numbers(16, 1);
+    ConvPair pair = shape(4, 1, 16);
+    pair.depth_weights = weights.data();
+    pair.depth_bias = bias.data();
+    pair.depth_slopes = numbers(16, 1);
+    const Encoding codes{30, 0};
+    EXPECT_TRUE(pack_depth_words(pair, codes));
+    pair.depth_slopes[3] = -1.5F;
+    EXPECT_FALSE(pack_depth_words(pair, codes));
+    pair.depth_slopes[3] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_FALSE(pack_depth_words(pair, codes));
+    pair.depth_slopes[3] = 1;
+    EXPECT_TRUE(pack_depth_words(pair, codes));
+    bias[7] = 1025.0F / 30; // codes
+    EXPECT_FALSE(pack_depth_words(pair, codes));
+    bias[7] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_FALSE(pack_depth_words(pair, codes));
+    bias[7] = 0;
+    weights[40] = std::numeric_limits<float>::infinity();
+    EXPECT_FALSE(pack_depth_words(pair, codes));
+    weights[40] = 0;
+    EXPECT_TRUE(pack_depth_words(pair, codes));
+}
+
+TEST_F(PairWords, SumsThatMayBeTooLargeAreRefused) {
+    DotConv conv;
+    conv.weights = std::make_shared<const DotWeights>(
+        pack_dot_weights({{16, 16, 1, 1}, numbers(256, 1), {}, false}));
+    conv.scales.assign(16, 1);
+    conv.bias.assign(16, 0);
+    std::vector<float> scales(16, 2);
+    const auto scaled = scaled_dot(conv, scales);
+    ASSERT_TRUE(scaled);
+    EXPECT_EQ(scaled->scales[3], 2);
+    scales[3] = 1e5F;
+    EXPECT_FALSE(scaled_dot(conv, scales));
+    scales[3] = 1;
+    conv.bias[4] = 2e9F;
+    EXPECT_FALSE(scaled_dot(conv, scales));
+}
+
+TEST(BestWords, AreForCpusWithKernelsForTheirSums) {
+    EXPECT_EQ(best_words(), best_dot() != nullptr ? words_avx2() : nullptr);
+    EXPECT_EQ(words_avx2() != nullptr, cpu_level_runs_on(CpuLevel::Avx2, detected_cpu_level()));
+}
+
+} // namespace
+} // namespace sphere::onednn
