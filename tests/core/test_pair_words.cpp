@@ -37,7 +37,7 @@ class PairWords : public testing::Test {
     }
     /// Weights of all that pack_depth_words() gives, and of no more.
     std::shared_ptr<const DepthWords> depth(std::int64_t channels, bool slopes) {
-        DepthWords made{words(9 * channels), words(channels), {}, {}};
+        DepthWords made{words(9 * channels), words(channels), {}, {}, 0.25F};
         if (slopes)
             made.slopes = words(channels);
         for (std::vector<std::int16_t> *weights : {&made.weights, &made.slopes})
@@ -52,6 +52,36 @@ class PairWords : public testing::Test {
         pair.stride = stride;
         pair.channels = channels;
         return pair;
+    }
+
+    /// What there is room for: words, codes, values, and both of these.
+    struct Made {
+        static constexpr int kGoals = 4;
+        explicit Made(std::size_t size)
+            : words(size, 7), codes(size, 7), codes_too(size, 7), values(size, 7),
+              values_too(size, 7) {}
+        MadeWords to(int goal) {
+            switch (goal) {
+            case 0:
+                return {words.data(), {}};
+            case 1:
+                return {nullptr, {nullptr, codes.data(), {1, 77}}};
+            case 2:
+                return {nullptr, {values.data(), nullptr, {}}};
+            default:
+                return {nullptr, {values_too.data(), codes_too.data(), {1, 3}}};
+            }
+        }
+        std::vector<std::int16_t> words;
+        std::vector<std::uint8_t> codes, codes_too;
+        std::vector<float> values, values_too;
+    };
+    static void expect_equal(const Made &got, const Made &right) {
+        EXPECT_EQ(got.words, right.words);
+        EXPECT_EQ(got.codes, right.codes);
+        EXPECT_EQ(got.codes_too, right.codes_too);
+        EXPECT_EQ(got.values, right.values);
+        EXPECT_EQ(got.values_too, right.values_too);
     }
 
     std::mt19937 random_{17};
@@ -72,16 +102,13 @@ TEST_F(PairWords, RowsAreThoseOfPlainCode) {
                                                    rows.data() + (pixels + 2) * kPairBlock,
                                                    rows.data() + 2 * (pixels + 2) * kPairBlock};
                 const auto size = static_cast<std::size_t>(pair.depth_pixels() * 48);
-                std::vector<std::int16_t> right(size, 7), got(size, 7);
-                std::vector<std::uint8_t> right_codes(size, 7), codes(size, 7);
-                for (std::int64_t block = 0; block < 2; ++block) { // the third stays as it is
-                    words_portable().depth(pair, block, at, {right.data(), nullptr, 0});
-                    kernel->depth(pair, block, at, {got.data(), nullptr, 0});
-                    words_portable().depth(pair, block, at, {nullptr, right_codes.data(), 77});
-                    kernel->depth(pair, block, at, {nullptr, codes.data(), 77});
-                }
-                ASSERT_EQ(got, right) << pixels << " pixels, stride " << stride;
-                ASSERT_EQ(codes, right_codes) << pixels << " pixels, stride " << stride;
+                Made right(size), got(size);
+                for (std::int64_t block = 0; block < 2; ++block) // the third stays as it is
+                    for (int goal = 0; goal < Made::kGoals; ++goal) {
+                        words_portable().depth(pair, block, at, right.to(goal));
+                        kernel->depth(pair, block, at, got.to(goal));
+                    }
+                expect_equal(got, right);
             }
 }
 
@@ -90,13 +117,16 @@ TEST_F(PairWords, PoolingIsThatOfPlainCode) {
     if (kernel == nullptr)
         GTEST_SKIP() << "this CPU has no AVX2";
     for (const std::int64_t pixels : {2, 6, 34}) {
-        const ConvPair pair = shape(pixels, 1, 32);
+        ConvPair pair = shape(pixels, 1, 32);
+        pair.words = depth(32, false);
         const auto above = words(pixels * 32), below = words(pixels * 32);
         const auto size = static_cast<std::size_t>(pixels / 2 * 32);
-        std::vector<std::uint8_t> right(size), got(size);
-        words_portable().pool(pair, above.data(), below.data(), {nullptr, right.data(), 3});
-        kernel->pool(pair, above.data(), below.data(), {nullptr, got.data(), 3});
-        ASSERT_EQ(got, right);
+        Made right(size), got(size);
+        for (int goal = 1; goal < Made::kGoals; ++goal) {
+            words_portable().pool(pair, above.data(), below.data(), right.to(goal).row);
+            kernel->pool(pair, above.data(), below.data(), got.to(goal).row);
+        }
+        expect_equal(got, right);
     }
 }
 
@@ -128,6 +158,27 @@ TEST_F(PairWords, PointwiseConvolutionsAreNearThoseOfPlainCode) {
                     ASSERT_NEAR(got[i], right[i], 2) << pixels << " pixels, at " << i;
             }
         }
+    }
+}
+
+TEST_F(PairWords, PointwiseConvolutionsInFp32AreNearThoseOfPlainCode) {
+    const WordKernel *const kernel = words_avx2();
+    if (kernel == nullptr)
+        GTEST_SKIP() << "this CPU has no AVX2";
+    for (const std::int64_t pixels : {1, 5, 6, 25, 40}) {
+        ConvPair pair = shape(pixels, 1, 32);
+        pair.inputs = 7;
+        pair.point_relu = pixels == 25;
+        const auto weights = numbers(7 * 32, 9000), bias = numbers(32, 20000),
+                   x = numbers(pixels * 7, 1);
+        pair.point_weights = weights.data();
+        pair.point_bias = bias.data();
+        std::vector<std::int16_t> right(static_cast<std::size_t>(pixels * 32)), got = right;
+        const std::int64_t block = pixels * kPairBlock;
+        words_portable().point(pair, x.data(), {right.data(), kPairBlock, block});
+        kernel->point(pair, x.data(), {got.data(), kPairBlock, block});
+        for (std::size_t i = 0; i < right.size(); ++i)
+            ASSERT_NEAR(got[i], right[i], 1) << pixels << " pixels, at " << i;
     }
 }
 
@@ -165,6 +216,7 @@ TEST_F(PairWords, WeightsFillSixteenBits) {
     const Encoding codes{40, 90};
     const auto words = pack_depth_words(pair, codes);
     ASSERT_TRUE(words);
+    EXPECT_FLOAT_EQ(words->unit, 1.0F / 40 / 16);
     for (std::size_t c = 0; c < 32; ++c) {
         std::int16_t largest = 0;
         for (std::size_t tap = 0; tap < 9; ++tap) {

@@ -237,7 +237,8 @@ class Pairs : public ::testing::Test {
     }
 
     /// The chain's pairs in 16 bits where that goes; the rest of it is as before.
-    PairChain in_words(const WordKernel &kernel, std::vector<float> &stem) const {
+    PairChain in_words(const WordKernel &kernel,
+                       std::vector<std::vector<float>> &scaled) const {
         PairChain chain = chain_;
         chain.words = &kernel;
         for (std::size_t i = 0; i < chain.pairs.size(); ++i) {
@@ -247,7 +248,9 @@ class Pairs : public ::testing::Test {
                 pack_depth_words(pair, last ? chain.encoding : chain.pairs[i + 1].codes);
             EXPECT_TRUE(words);
             if (pair.alone)
-                stem = scaled_stem(chain.stem, words->scales);
+                scaled.push_back(scaled_stem(chain.stem, words->scales));
+            else if (!pair.dot)
+                scaled.push_back(scaled_point(pair, words->scales));
             else
                 pair.dot =
                     std::make_shared<const DotConv>(*scaled_dot(*pair.dot, words->scales));
@@ -266,22 +269,28 @@ class Pairs : public ::testing::Test {
         }
     }
 
-    // Codes of one pair in 16 bits: a rounding to whole ones, and nine to sixteenths.
+    // One pair in 16 bits: nine roundings to sixteenths of a code, for codes another one.
     void check_words(const WordKernel &words, int threads) {
         const Doubles right = wanted();
-        std::vector<float> stem;
-        PairChain chain = in_words(words, stem);
-        std::vector<std::uint8_t> codes(right.size() + 32, 77);
+        std::vector<std::vector<float>> scaled;
+        PairChain chain = in_words(words, scaled);
+        std::vector<std::uint8_t> codes(right.size() + 32, 77), alone = codes;
+        std::fill_n(chain_.out, size_, -99.0F);
         chain.codes = codes.data();
-        chain.out = nullptr;
         run_pairs(pairs_portable(), chain, threads, scratch_);
         for (std::size_t i = 0; i < right.size(); ++i) {
-            const double code = right[i] * chain.encoding.inverse_scale + chain.encoding.zero;
-            ASSERT_NEAR(codes[i], std::clamp(code, 0.0, 255.0), 0.8)
+            const double code = right[i] * chain.encoding.inverse_scale;
+            ASSERT_NEAR(codes[i], std::clamp(code + chain.encoding.zero, 0.0, 255.0), 0.8)
+                << words.name << ", at " << i;
+            ASSERT_NEAR(chain_.out[i] * chain.encoding.inverse_scale, code, 0.3)
                 << words.name << ", at " << i;
         }
         for (std::size_t i = right.size(); i < codes.size(); ++i)
             ASSERT_EQ(codes[i], 77) << words.name << ": written past the end";
+        chain.out = nullptr;
+        chain.codes = alone.data();
+        run_pairs(pairs_portable(), chain, threads, scratch_);
+        EXPECT_EQ(codes, alone); // whether there are values as well or not
     }
 
     void check(const PairKernel &kernel, int threads) {
@@ -470,9 +479,10 @@ std::vector<const WordKernel *> word_kernels() {
     return found;
 }
 
+// The 1x1 convolution in int8 or in fp32.
 TEST_F(Pairs, CodesByWayOfSixteenBits) {
     for (const WordKernel *words : word_kernels())
-        for (const bool pooled : {false, true})
+        for (const auto &[pooled, int8] : {std::pair{false, true}, {true, true}, {true, false}})
             for (const std::int64_t stride : {1, 2})
                 for (const std::int64_t pixels : {2, 8, 30, 110})
                     for (const int threads : {1, 2}) {
@@ -485,13 +495,15 @@ TEST_F(Pairs, CodesByWayOfSixteenBits) {
                             pair.depth_relu = false;
                             pair.depth_slopes = slopes(48);
                         }
-                        pair.dot = dot_of(pair);
-                        finish();
                         std::vector<std::uint8_t> in(2 * 18 * pixels * 32);
                         std::generate(in.begin(), in.end(),
                                       [&] { return static_cast<std::uint8_t>(random_()); });
-                        chain_.x_codes = in.data();
-                        chain_.encoding = {31, 100};
+                        if (int8)
+                            pair.dot = dot_of(pair);
+                        finish();
+                        if (int8)
+                            chain_.x_codes = in.data();
+                        chain_.encoding = {int8 ? 31.0F : 7.0F, 100};
                         check_words(*words, threads);
                     }
 }
@@ -524,8 +536,8 @@ TEST_F(Pairs, AChainByWayOfSixteenBits) {
             finish();
             std::vector<std::uint8_t> codes[2];
             for (const WordKernel *each : {words, &words_portable()}) {
-                std::vector<float> stem;
-                PairChain chain = in_words(*each, stem);
+                std::vector<std::vector<float>> scaled;
+                PairChain chain = in_words(*each, scaled);
                 std::vector<std::uint8_t> &made = codes[each == words ? 0 : 1];
                 made.resize(static_cast<std::size_t>(size_));
                 chain.codes = made.data();

@@ -249,7 +249,7 @@ class Band {
         const ConvPair &pair = chain_.pairs[i];
         float *const to = place(i, y) + ring_pixel(pair);
         if (!pair.alone && !pair.dot)
-            kernel_.point(pair, x.floats, {to, kPairBlock, ring_block(pair)});
+            point(pair, x.floats, to);
         const bool whole = completes(i, y);
         const Window window = whole ? window_of(i, y) : Window{};
         for (std::int64_t b = 0; b < blocks_of(pair); ++b) {
@@ -292,10 +292,19 @@ class Band {
             return kernel_.depth(pair, block, window.rows, to);
         const std::int16_t *const rows[3] = {words(window.rows[0]), words(window.rows[1]),
                                              words(window.rows[2])};
-        chain_.words->depth(pair, block, rows, {words(to.out), to.codes, to.encoding.zero});
+        chain_.words->depth(pair, block, rows,
+                            pair.pooled ? MadeWords{words(to.out), {}}
+                                        : MadeWords{nullptr, to});
     }
 
-    /// A block of a row's 1x1 convolution, into a ring.
+    /// A row's 1x1 convolution into a ring; and a block of it.
+    void point(const ConvPair &pair, const float *x, float *to) const {
+        const std::int64_t block = (pair.pixels + 2) * kPairBlock;
+        if (pair.words)
+            chain_.words->point(pair, x, {words(to), kPairBlock, block});
+        else
+            kernel_.point(pair, x, {to, kPairBlock, block});
+    }
     void dot(const ConvPair &pair, std::int64_t block, const std::uint8_t *x, float *to) const {
         if (pair.words)
             chain_.words->dot(*pair.dot, block, pair.pixels, x, words(to));
@@ -335,8 +344,7 @@ class Band {
             const float *const above = stages_[i].made;
             const float *const below = above + pair.pixels * pair.channels;
             if (pair.words)
-                chain_.words->pool(pair, words(above), words(below),
-                                   {nullptr, made.codes, made.encoding.zero});
+                chain_.words->pool(pair, words(above), words(below), made);
             else
                 kernel_.pool(pair, above, below, made);
         }

@@ -12,6 +12,9 @@ namespace sphere::onednn::pair_tiles {
 
 inline constexpr std::int64_t kTile = 6; ///< pixels: with 16 channels 12 of the 16 registers
 
+inline constexpr std::int64_t kStrip =
+    4 * kTile; ///< pixels whose inputs stay in the first cache
+
 /// Rounded and cut to 16 bits, `low` first.
 SPHERE_AVX2_INLINE __m256i packed(__m256 low, __m256 high) {
     // Packing works within halves: words 0-3 and 8-11 come first.
@@ -74,6 +77,45 @@ template <int kPixels> struct Tile {
         }
     }
 };
+
+// kPixels pixels from `x` on, 16 channels.
+template <int kPixels, typename Number>
+SPHERE_AVX2_INLINE void point_tile(const ConvPair &pair, const float *x, std::int64_t channel,
+                                   Number *to, std::int64_t pixel) {
+    Tile<kPixels> tile(pair.point_bias, channel);
+    const float *weights = pair.point_weights + channel;
+#pragma GCC unroll 4
+    for (std::int64_t k = 0; k < pair.inputs; ++k, weights += pair.channels)
+        tile.add(x + k, pair.inputs, weights);
+    if (pair.point_relu)
+        tile.relu();
+    tile.store(to, pixel);
+}
+
+// The last tile starts early where the row ends within it: pixels are computed twice rather
+// than one by one.
+template <typename Number>
+SPHERE_AVX2 void point_strip(const ConvPair &pair, const float *x, std::int64_t channel,
+                             std::int64_t from, std::int64_t until, Number *to,
+                             std::int64_t pixel) {
+    std::int64_t p = from;
+    while (p < until && until >= kTile) {
+        const std::int64_t at = std::min(p, until - kTile);
+        point_tile<kTile>(pair, x + at * pair.inputs, channel, to + at * pixel, pixel);
+        p = at + kTile;
+    }
+    for (; p < until; ++p)
+        point_tile<1>(pair, x + p * pair.inputs, channel, to + p * pixel, pixel);
+}
+
+/// A row of a 1x1 convolution, of fp32 or of words.
+template <typename Number>
+void point_row(const ConvPair &pair, const float *x, const PlaceOf<Number> &to) {
+    for (std::int64_t p = 0; p < pair.pixels; p += kStrip)
+        for (std::int64_t channel = 0; channel < pair.channels; channel += kPairBlock)
+            point_strip(pair, x, channel, p, std::min(p + kStrip, pair.pixels),
+                        to.at + channel / kPairBlock * to.block, to.pixel);
+}
 
 // kPixels pixels from `pixel` on, none of whose windows leaves the planes, and 16 channels.
 template <int kPixels, typename Number>

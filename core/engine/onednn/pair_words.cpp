@@ -45,6 +45,24 @@ void stem_row(const ConvStem &stem, const float *const *rows, const WordPlace &t
         stem_pixel(stem, rows, p, to);
 }
 
+// At row[at]: values, codes or both.
+void put(const ConvPair &pair, std::int16_t made, const MadeRow &row, std::int64_t at) {
+    if (row.out != nullptr)
+        row.out[at] = static_cast<float>(made) * pair.words->unit;
+    if (row.codes != nullptr)
+        row.codes[at] = code(made, row.encoding.zero);
+}
+
+void point_row(const ConvPair &pair, const float *x, const WordPlace &to) {
+    std::vector<float> row(static_cast<std::size_t>(pair.pixels * pair.channels));
+    pairs_portable().point(pair, x, {row.data(), pair.channels, kPairBlock});
+    for (std::int64_t i = 0; i < pair.pixels * pair.channels; ++i) {
+        const std::int64_t p = i / pair.channels, c = i % pair.channels;
+        to.at[p * to.pixel + c / kPairBlock * to.block + c % kPairBlock] =
+            rounded(row[static_cast<std::size_t>(i)]);
+    }
+}
+
 void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
              const std::uint8_t *x, std::int16_t *out) {
     DotConv rows = conv;
@@ -78,20 +96,33 @@ void depth_row(const ConvPair &pair, std::int64_t block, const std::int16_t *con
             if (to.words != nullptr)
                 to.words[at] = made;
             else
-                to.codes[at] = code(made, to.zero);
+                put(pair, made, to.row, at);
         }
 }
 
 void pool_row(const ConvPair &pair, const std::int16_t *above, const std::int16_t *below,
-              const MadeWords &to) {
+              const MadeRow &to) {
     for (std::int64_t p = 0; p < pair.pixels / 2; ++p)
         for (std::int64_t c = 0; c < pair.channels; ++c) {
             const std::int64_t left = 2 * p * pair.channels + c, right = left + pair.channels;
-            to.codes[p * pair.channels + c] =
-                code(std::max(std::max(above[left], above[right]),
-                              std::max(below[left], below[right])),
-                     to.zero);
+            const std::int16_t largest = std::max(std::max(above[left], above[right]),
+                                                  std::max(below[left], below[right]));
+            put(pair, largest, to, p * pair.channels + c);
         }
+}
+
+// Weights [rows][channels] and a bias behind them, times the channels' scales.
+std::vector<float> scaled_rows(const float *&weights, const float *&bias, std::size_t rows,
+                               const std::vector<float> &scales) {
+    const std::size_t channels = scales.size();
+    std::vector<float> scaled((rows + 1) * channels, 0.0F);
+    for (std::size_t i = 0; i < rows * channels; ++i)
+        scaled[i] = weights[i] * scales[i % channels];
+    for (std::size_t c = 0; c < channels && bias != nullptr; ++c)
+        scaled[rows * channels + c] = bias[c] * scales[c];
+    weights = scaled.data();
+    bias = scaled.data() + rows * channels;
+    return scaled;
 }
 
 } // namespace
@@ -100,6 +131,7 @@ std::optional<DepthWords> pack_depth_words(const ConvPair &pair, const Encoding 
     const auto channels = static_cast<std::size_t>(pair.channels);
     const float by = codes.inverse_scale * kWordFraction; // of what is made
     DepthWords words;
+    words.unit = 1 / by;
     words.weights.resize(9 * channels);
     for (std::size_t c = 0; c < channels; ++c) {
         float largest = 0;
@@ -137,20 +169,14 @@ std::optional<DotConv> scaled_dot(const DotConv &conv, const std::vector<float> 
     return scaled;
 }
 
+std::vector<float> scaled_point(ConvPair &pair, const std::vector<float> &scales) {
+    return scaled_rows(pair.point_weights, pair.point_bias,
+                       static_cast<std::size_t>(pair.inputs), scales);
+}
+
 std::vector<float> scaled_stem(ConvStem &stem, const std::vector<float> &scales) {
-    const auto channels = static_cast<std::size_t>(stem.channels);
-    const std::size_t rows = 9 * static_cast<std::size_t>(stem.planes);
-    std::vector<float> scaled((rows + 1) * channels);
-    for (std::size_t i = 0; i < scaled.size(); ++i) {
-        const float *const bias = stem.bias;
-        const float value = i < rows * channels ? stem.weights[i]
-                            : bias == nullptr   ? 0
-                                                : bias[i - rows * channels];
-        scaled[i] = value * scales[i % channels];
-    }
-    stem.weights = scaled.data();
-    stem.bias = scaled.data() + rows * channels;
-    return scaled;
+    return scaled_rows(stem.weights, stem.bias, 9 * static_cast<std::size_t>(stem.planes),
+                       scales);
 }
 
 void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pixel,
@@ -163,8 +189,8 @@ void stem_pixel(const ConvStem &stem, const float *const *rows, std::int64_t pix
 }
 
 const WordKernel &words_portable() {
-    static constexpr WordKernel kKernel = {"sphere", &stem_row, &dot_row, &depth_row,
-                                           &pool_row};
+    static constexpr WordKernel kKernel = {"sphere", &stem_row,  &point_row,
+                                           &dot_row, &depth_row, &pool_row};
     return kKernel;
 }
 

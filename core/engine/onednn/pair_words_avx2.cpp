@@ -88,11 +88,51 @@ SPHERE_AVX2_INLINE void encode(__m256i made, __m256i zero, std::uint8_t *codes) 
         _mm_packus_epi16(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1)));
 }
 
+enum class To : std::uint8_t { Words, Codes, Values, Both };
+
+To goal_of(const MadeRow &row) {
+    if (row.out == nullptr)
+        return To::Codes;
+    return row.codes == nullptr ? To::Values : To::Both;
+}
+
+/// Where a row goes, pixel by pixel.
+template <To kTo> struct Goal {
+    std::int16_t *words;
+    float *out;
+    std::uint8_t *codes;
+    __m256i zero;
+    __m256 unit;
+
+    SPHERE_AVX2_INLINE Goal(const ConvPair &pair, const MadeWords &to, std::int64_t channel)
+        : words(kTo == To::Words ? to.words + channel : nullptr),
+          out(kTo == To::Values || kTo == To::Both ? to.row.out + channel : nullptr),
+          codes(kTo == To::Codes || kTo == To::Both ? to.row.codes + channel : nullptr),
+          zero(_mm256_set1_epi16(static_cast<std::int16_t>(to.row.encoding.zero))),
+          unit(_mm256_set1_ps(pair.words->unit)) {}
+    SPHERE_AVX2_INLINE void put(__m256i made, std::int64_t at) const {
+        if constexpr (kTo == To::Words)
+            store(words + at, made);
+        if constexpr (kTo == To::Codes || kTo == To::Both)
+            encode(made, zero, codes + at);
+        if constexpr (kTo == To::Values || kTo == To::Both) {
+            put_half(_mm256_castsi256_si128(made), out + at);
+            put_half(_mm256_extracti128_si256(made, 1), out + at + 8);
+        }
+    }
+
+  private:
+    SPHERE_AVX2_INLINE void put_half(__m128i made, float *to) const {
+        const __m256 whole = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(made));
+        _mm256_storeu_ps(to, _mm256_mul_ps(whole, unit));
+    }
+};
+
 /// A block of a depthwise convolution.
 struct Depth {
-    __m256i w[9], bias, slopes, zero;
+    __m256i w[9], bias, slopes;
 
-    SPHERE_AVX2_INLINE Depth(const ConvPair &pair, std::int64_t channel, const MadeWords &to) {
+    SPHERE_AVX2_INLINE Depth(const ConvPair &pair, std::int64_t channel) {
         const DepthWords &words = *pair.words;
 #pragma GCC unroll 9
         for (int i = 0; i < 9; ++i)
@@ -100,7 +140,6 @@ struct Depth {
         bias = load(words.bias.data() + channel);
         slopes =
             words.slopes.empty() ? _mm256_setzero_si256() : load(words.slopes.data() + channel);
-        zero = _mm256_set1_epi16(static_cast<std::int16_t>(to.zero));
     }
     // `sum` and what column x of a window adds.
     SPHERE_AVX2_INLINE __m256i add(__m256i sum, const __m256i (&pixels)[3], int x) const {
@@ -121,14 +160,13 @@ SPHERE_AVX2_INLINE void load(__m256i (&pixels)[3], const std::int16_t *const row
 enum class End : std::uint8_t { None, Relu, Prelu };
 
 // Each column is loaded once, as in pairs_avx2.cpp.
-template <int kStride, End kEnd, bool kCodes>
+template <int kStride, End kEnd, To kTo>
 SPHERE_AVX2 void depth_to(const ConvPair &pair, std::int64_t channel,
                           const std::int16_t *const given[3], const MadeWords &to) {
-    const Depth depth(pair, channel, to);
+    const Depth depth(pair, channel);
+    const Goal<kTo> goal(pair, to, channel);
     const std::int16_t *const rows[3] = {given[0], given[1], given[2]};
     const std::int64_t channels = pair.channels;
-    std::int16_t *words = kCodes ? nullptr : to.words + channel;
-    std::uint8_t *codes = kCodes ? to.codes + channel : nullptr;
     __m256i pixels[3];
     std::int64_t at = 0;
     load(pixels, rows, at++);
@@ -138,7 +176,8 @@ SPHERE_AVX2 void depth_to(const ConvPair &pair, std::int64_t channel,
         last = depth.add(last, pixels, 1);
         next = depth.add(next, pixels, 0);
     }
-    for (std::int64_t left = pair.depth_pixels(); left > 0; --left) {
+    const std::int64_t last_at = pair.depth_pixels() * channels;
+    for (std::int64_t to_at = 0; to_at < last_at; to_at += channels) {
         if constexpr (kStride == 2) {
             load(pixels, rows, at++);
             last = depth.add(last, pixels, 1);
@@ -155,13 +194,7 @@ SPHERE_AVX2 void depth_to(const ConvPair &pair, std::int64_t channel,
             made = _mm256_max_epi16(made, _mm256_setzero_si256());
         if constexpr (kEnd == End::Prelu)
             made = _mm256_max_epi16(made, _mm256_mulhrs_epi16(made, depth.slopes));
-        if constexpr (kCodes) {
-            encode(made, depth.zero, codes);
-            codes += channels;
-        } else {
-            store(words, made);
-            words += channels;
-        }
+        goal.put(made, to_at);
     }
 }
 
@@ -169,8 +202,16 @@ using DepthFunction = void (*)(const ConvPair &, std::int64_t, const std::int16_
                                const MadeWords &);
 
 template <int kStride, End kEnd> DepthFunction depth_of(const MadeWords &to) {
-    return to.codes == nullptr ? &depth_to<kStride, kEnd, false>
-                               : &depth_to<kStride, kEnd, true>;
+    if (to.words != nullptr)
+        return &depth_to<kStride, kEnd, To::Words>;
+    switch (goal_of(to.row)) {
+    case To::Codes:
+        return &depth_to<kStride, kEnd, To::Codes>;
+    case To::Values:
+        return &depth_to<kStride, kEnd, To::Values>;
+    default:
+        return &depth_to<kStride, kEnd, To::Both>;
+    }
 }
 
 template <int kStride> DepthFunction depth_of(const ConvPair &pair, const MadeWords &to) {
@@ -186,24 +227,42 @@ void depth_row(const ConvPair &pair, std::int64_t block, const std::int16_t *con
     run(pair, block * kPairBlock, rows, to);
 }
 
-SPHERE_AVX2 void pool_row(const ConvPair &pair, const std::int16_t *above,
-                          const std::int16_t *below, const MadeWords &to) {
-    const __m256i zero = _mm256_set1_epi16(static_cast<std::int16_t>(to.zero));
+template <To kTo>
+SPHERE_AVX2 void pool_to(const ConvPair &pair, const std::int16_t *above,
+                         const std::int16_t *below, const MadeRow &to) {
+    const Goal<kTo> goal(pair, {nullptr, to}, 0);
     const std::int64_t channels = pair.channels;
     for (std::int64_t p = 0; p < pair.pixels / 2; ++p)
         for (std::int64_t c = 0; c < channels; c += kPairBlock) {
             const std::int64_t left = 2 * p * channels + c, right = left + channels;
-            encode(_mm256_max_epi16(_mm256_max_epi16(load(above + left), load(above + right)),
-                                    _mm256_max_epi16(load(below + left), load(below + right))),
-                   zero, to.codes + p * channels + c);
+            goal.put(
+                _mm256_max_epi16(_mm256_max_epi16(load(above + left), load(above + right)),
+                                 _mm256_max_epi16(load(below + left), load(below + right))),
+                p * channels + c);
         }
+}
+
+void pool_row(const ConvPair &pair, const std::int16_t *above, const std::int16_t *below,
+              const MadeRow &to) {
+    switch (goal_of(to)) {
+    case To::Codes:
+        return pool_to<To::Codes>(pair, above, below, to);
+    case To::Values:
+        return pool_to<To::Values>(pair, above, below, to);
+    default:
+        return pool_to<To::Both>(pair, above, below, to);
+    }
 }
 
 } // namespace
 
 const WordKernel *words_avx2() {
-    static constexpr WordKernel kKernel = {"sphere avx2", &pair_tiles::stem_row<std::int16_t>,
-                                           &dot_row, &depth_row, &pool_row};
+    static constexpr WordKernel kKernel = {"sphere avx2",
+                                           &pair_tiles::stem_row<std::int16_t>,
+                                           &pair_tiles::point_row<std::int16_t>,
+                                           &dot_row,
+                                           &depth_row,
+                                           &pool_row};
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kKernel : nullptr;
 }
 

@@ -38,8 +38,8 @@ struct ConvPair {
     std::shared_ptr<const DotConv> dot;
     Encoding codes;                  ///< of its input, for `dot`
     std::vector<float> depth_slopes; ///< PReLU's behind the depthwise one; empty = none
-    /// The depthwise one in 16 bits, where only codes are made of it. What it takes (of a
-    /// stem, or by `dot`) is times these scales.
+    /// The depthwise one in 16 bits. What it takes, of a stem or a 1x1 convolution, is times
+    /// these scales.
     std::shared_ptr<const DepthWords> words;
     std::int64_t stride = 1; ///< of the depthwise one: 1 or 2
     bool pooled = false;     ///< the largest of each 2x2 pixels goes on; with stride 1 only

@@ -11,47 +11,7 @@
 namespace sphere::onednn {
 namespace {
 
-using pair_tiles::kTile;
-using pair_tiles::Tile;
-
-constexpr std::int64_t kStrip = 4 * kTile; ///< pixels whose inputs stay in the first cache
 constexpr std::int64_t kDepthStrip = 96; ///< pixels of a block, three of whose rows stay there
-
-// kPixels pixels from `x` on, 16 channels.
-template <int kPixels>
-SPHERE_AVX2_INLINE void point_tile(const ConvPair &pair, const float *x, std::int64_t channel,
-                                   float *to, std::int64_t pixel) {
-    Tile<kPixels> tile(pair.point_bias, channel);
-    const float *weights = pair.point_weights + channel;
-#pragma GCC unroll 4
-    for (std::int64_t k = 0; k < pair.inputs; ++k, weights += pair.channels)
-        tile.add(x + k, pair.inputs, weights);
-    if (pair.point_relu)
-        tile.relu();
-    tile.store(to, pixel);
-}
-
-// The last tile starts early where the row ends within it: pixels are computed twice rather
-// than one by one.
-SPHERE_AVX2 void point_strip(const ConvPair &pair, const float *x, std::int64_t channel,
-                             std::int64_t from, std::int64_t until, float *to,
-                             std::int64_t pixel) {
-    std::int64_t p = from;
-    while (p < until && until >= kTile) {
-        const std::int64_t at = std::min(p, until - kTile);
-        point_tile<kTile>(pair, x + at * pair.inputs, channel, to + at * pixel, pixel);
-        p = at + kTile;
-    }
-    for (; p < until; ++p)
-        point_tile<1>(pair, x + p * pair.inputs, channel, to + p * pixel, pixel);
-}
-
-void point_row(const ConvPair &pair, const float *x, const RowPlace &to) {
-    for (std::int64_t p = 0; p < pair.pixels; p += kStrip)
-        for (std::int64_t channel = 0; channel < pair.channels; channel += kPairBlock)
-            point_strip(pair, x, channel, p, std::min(p + kStrip, pair.pixels),
-                        to.at + channel / kPairBlock * to.block, to.pixel);
-}
 
 struct Codes {
     CodesAvx2 by;
@@ -215,7 +175,8 @@ void pool_row(const ConvPair &pair, const float *above, const float *below, cons
 
 const PairKernel *pairs_avx2() {
     static constexpr PairKernel kKernel = {"sphere avx2", &pair_tiles::stem_row<float>,
-                                           &point_row, &depth_row, &pool_row};
+                                           &pair_tiles::point_row<float>, &depth_row,
+                                           &pool_row};
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kKernel : nullptr;
 }
 

@@ -98,8 +98,8 @@ class Plan {
         dnnl::memory x, out; ///< fp32, where there is such
         dnnl::memory x_codes, out_codes;
         std::vector<dnnl::memory> weights;
-        std::vector<float> joined; ///< weights, where they are of several nodes
-        std::vector<float> scaled; ///< a stem's, where it makes words
+        std::vector<float> joined;              ///< weights, where they are of several nodes
+        std::vector<std::vector<float>> scaled; ///< those that make words
         std::vector<float> scratch;
     };
     struct DotStep { ///< a convolution in int8 of our own

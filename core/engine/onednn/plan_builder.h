@@ -114,7 +114,8 @@ class PlanBuilder {
     void add_chain(const Chain &nodes);
     const float *chain_weights(Plan::PairStep &step, int value, bool bias);
     ConvPair make_pair(Plan::PairStep &step, const Pair &nodes);
-    static void use_words(Plan::PairStep &step);
+    std::optional<Encoding> encoding_of(std::size_t node) const;
+    void use_words(Plan::PairStep &step, const Chain &nodes) const;
     void count_pair(const Plan::PairStep &step, const ConvPair &pair);
     ConvStem make_stem(Plan::PairStep &step, const Chain &nodes);
     struct WinogradNode { ///< a convolution by kernels of our own, and the PReLU behind it

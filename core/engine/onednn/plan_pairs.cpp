@@ -292,27 +292,39 @@ ConvPair PlanBuilder::make_pair(Plan::PairStep &step, const Pair &nodes) {
     return pair;
 }
 
-// Where nothing but codes is made of a depthwise convolution, it is computed in 16 bits.
-void PlanBuilder::use_words(Plan::PairStep &step) {
+// Of what a node makes: that of its codes, or of those that it would have.
+std::optional<Encoding> PlanBuilder::encoding_of(std::size_t node) const {
+    const int value = graph_.nodes[node].output;
+    const Int8Node *const next = codes_wanted(value);
+    if (next != nullptr)
+        return Encoding{1 / next->codes.scale, next->codes.zero};
+    const auto &ranges = settings_.int8->ranges;
+    const auto range = ranges.find(graph_.values[static_cast<std::size_t>(value)].name);
+    if (range == ranges.end())
+        return std::nullopt;
+    const CodeScale codes = code_scale(range->second);
+    return Encoding{1 / codes.scale, codes.zero};
+}
+
+// In a network in int8 depthwise convolutions whose results have known ranges are computed in
+// 16 bits.
+void PlanBuilder::use_words(Plan::PairStep &step, const Chain &nodes) const {
     PairChain &chain = step.chain;
-    chain.words = best_words();
+    chain.words = settings_.int8 ? best_words() : nullptr;
     for (std::size_t i = 0; i < chain.pairs.size() && chain.words != nullptr; ++i) {
         ConvPair &pair = chain.pairs[i];
-        const ConvPair *const next = i + 1 < chain.pairs.size() ? &chain.pairs[i + 1] : nullptr;
-        const bool only_codes =
-            next != nullptr ? next->dot != nullptr : step.out_codes && !step.out;
-        if (!only_codes || !(pair.alone || pair.dot))
-            continue;
-        auto words = pack_depth_words(pair, next != nullptr ? next->codes : chain.encoding);
+        const auto encoding = encoding_of(nodes.pairs[i].last);
+        auto words = encoding ? pack_depth_words(pair, *encoding) : std::nullopt;
         if (!words)
             continue;
-        if (pair.alone) {
-            step.scaled = scaled_stem(chain.stem, words->scales);
-        } else {
+        if (pair.dot) {
             auto dot = scaled_dot(*pair.dot, words->scales);
             if (!dot)
                 continue;
             pair.dot = std::make_shared<const DotConv>(std::move(*dot));
+        } else {
+            step.scaled.push_back(pair.alone ? scaled_stem(chain.stem, words->scales)
+                                             : scaled_point(pair, words->scales));
         }
         pair.words = std::make_shared<const DepthWords>(std::move(*words));
     }
@@ -355,7 +367,7 @@ void PlanBuilder::add_chain(const Chain &nodes) {
     }
     if (!codes || floats_wanted(output, *next))
         step->out = memory(result(output, Md(out, Type::f32, Tag::nhwc)));
-    use_words(*step);
+    use_words(*step, nodes);
     for (const ConvPair &pair : chain.pairs)
         count_pair(*step, pair);
     add_own(&Plan::Step::pairs, std::move(step));
