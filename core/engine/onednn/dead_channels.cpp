@@ -12,7 +12,8 @@
 namespace sphere::onednn {
 namespace {
 
-/// Of the largest: less is lost when numbers of fp32 are added (2^-24, half a last digit).
+/// For all dropped ones together, of the largest: as much is lost when numbers of fp32 are
+/// added (2^-24, half a last digit).
 constexpr double kNothing = 1e-7;
 constexpr std::size_t kWhole = 16; ///< kernels make so many channels at a time
 
@@ -202,9 +203,10 @@ class DeadChannels {
             input = std::max(input, reaches[c].input);
             border = std::max(border, reaches[c].border);
         }
+        const double nothing = kNothing / static_cast<double>(channels);
         const auto lives = [&](std::size_t c) {
-            return !(reaches[c].input <= kNothing * input &&
-                     reaches[c].border <= kNothing * border);
+            return !(reaches[c].input <= nothing * input &&
+                     reaches[c].border <= nothing * border);
         };
         std::vector<std::size_t> kept(channels);
         std::iota(kept.begin(), kept.end(), std::size_t{0});

@@ -19,7 +19,7 @@ SPHERE_AVX2_INLINE void store(std::int16_t *to, __m256i words) {
     _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), words);
 }
 
-/// Sums of fp32 to words, with the 1x1 convolution's PReLU.
+/// Sums of codes' products to words, with the 1x1 convolution's PReLU.
 class Finish {
   public:
     SPHERE_AVX2_INLINE Finish(const DotConv &conv, std::int64_t first) {
@@ -55,6 +55,14 @@ class Finish {
     __m256i words_; ///< slopes
 };
 
+// Slopes below -1 are beyond 16 bits.
+tiles::Bend bend_of(const float *slopes) {
+    const tiles::Bend bend = tiles::bend_of(slopes);
+    const bool steep =
+        bend == tiles::Bend::Gentle && *std::min_element(slopes, slopes + kDotOutputs) < -1;
+    return steep ? tiles::Bend::Any : bend;
+}
+
 template <tiles::Bend kBend>
 SPHERE_AVX2 void dot_strip(const DotConv &conv, std::int64_t first, std::int64_t pixels,
                            const std::int32_t *sums, std::int16_t *out) {
@@ -67,7 +75,7 @@ void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
              const std::uint8_t *x, std::int16_t *out) {
     const std::int64_t first = block * kDotOutputs;
     const tiles::Bend bend =
-        tiles::bend_of(conv.slopes.empty() ? nullptr : conv.slopes.data() + first);
+        bend_of(conv.slopes.empty() ? nullptr : conv.slopes.data() + first);
     const auto finish = bend == tiles::Bend::None     ? &dot_strip<tiles::Bend::None>
                         : bend == tiles::Bend::Gentle ? &dot_strip<tiles::Bend::Gentle>
                                                       : &dot_strip<tiles::Bend::Any>;

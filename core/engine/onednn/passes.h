@@ -15,7 +15,8 @@ Result<void> simplify(Graph &graph);
 /// Takes channels out that a convolution makes, that only depthwise convolutions and PReLUs
 /// work on, and that a second convolution sums up, where nothing of the input gets through
 /// them: what is constant in them joins the second one's bias. Results change by less than
-/// 1e-7 of what the other channels carry, if at all. So many stay that they are a multiple of
+/// 1e-7 of what the largest of the channels carries, if at all. So many stay that they are a
+/// multiple of
 /// 16. Part of simplify().
 void drop_dead_channels(Graph &graph);
 
