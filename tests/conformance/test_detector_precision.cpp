@@ -5,29 +5,24 @@
 #include "core/face/face_agreement.h"
 #include "core/image/codec.h"
 
+#include "tests/support/linked_model.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/test_pictures.h"
 #include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 
 namespace sphere {
 namespace {
 
+using testing_support::data_folder;
 namespace fs = std::filesystem;
 
 constexpr std::size_t kFolders = 60; ///< people of LFW whose pictures are looked at
-
-std::string test_data() {
-    if (const char *data = std::getenv("SPHERE_TEST_DATA"))
-        return data;
-    const char *root = std::getenv("SPHERE_SOURCE_ROOT");
-    return std::string(root != nullptr ? root : ".") + "/../shared";
-}
 
 std::vector<std::string> pictures_in(const std::string &folder) {
     std::vector<std::string> found;
@@ -45,20 +40,13 @@ class DetectorPrecision : public testing::TestWithParam<const char *> {
     void SetUp() override {
         if (testing_support::fake_engine_only())
             GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
-        if (!fs::exists(test_data() + "/data/lfw-dev") ||
-            !fs::exists(test_data() + "/data/photos"))
-            GTEST_SKIP() << "no pictures under " << test_data();
-        const ModelStore store = ModelStore::from_environment();
-        const auto found = store.find(GetParam());
-        ASSERT_TRUE(found.ok()) << found.error().message;
-        model_.descriptor = *found;
-        for (const ModelFile &file : found->files) {
-            const std::string path = store.locate(*found, file);
-            if (path.empty())
-                GTEST_SKIP() << "model " << GetParam() << " is not installed";
-            fs::create_symlink(path, directory_.path() + "/" + file.name);
-            model_.paths.push_back(directory_.path() + "/" + file.name);
-        }
+        if (!fs::exists(data_folder() / "data/lfw-dev") ||
+            !fs::exists(data_folder() / "data/photos"))
+            GTEST_SKIP() << "no pictures under " << data_folder();
+        const auto model = testing_support::linked_model(GetParam(), directory_.path());
+        if (!model)
+            GTEST_SKIP() << "model " << GetParam() << " is not installed";
+        model_ = *model;
     }
 
     Result<Int8Calibration> calibrate() const {
@@ -66,7 +54,7 @@ class DetectorPrecision : public testing::TestWithParam<const char *> {
         if (!calibrator)
             return std::move(calibrator).error();
         std::vector<Tensor> inputs;
-        const auto paths = pictures_in(test_data() + "/data/photos");
+        const auto paths = pictures_in(data_folder() / "data/photos");
         for (std::size_t i = 0; i < paths.size(); i += 2) {
             const auto image = read_image(paths[i]);
             if (!image)
@@ -103,7 +91,7 @@ class DetectorPrecision : public testing::TestWithParam<const char *> {
 TEST_P(DetectorPrecision, CalibrationTakesTheDetectorsOwnInput) {
     auto calibrator = DetectorCalibrator::make(model_);
     ASSERT_TRUE(calibrator.ok()) << calibrator.error().message;
-    const auto image = read_image(test_data() + "/data/photos/compreface/016_8.jpg");
+    const auto image = read_image(data_folder() / "data/photos/compreface/016_8.jpg");
     ASSERT_TRUE(image.ok());
     const auto looked = calibrator->look(image->view());
     ASSERT_TRUE(looked.ok());
@@ -140,7 +128,7 @@ TEST_P(DetectorPrecision, Int8FindsTheFacesOfFp32) {
     ASSERT_TRUE(fp32 && int8);
     FaceComparison comparison;
     std::size_t folders = 0;
-    for (const auto &person : fs::directory_iterator(test_data() + "/data/lfw-dev")) {
+    for (const auto &person : fs::directory_iterator(data_folder() / "data/lfw-dev")) {
         if (!person.is_directory() || ++folders > kFolders)
             continue;
         for (const std::string &path : pictures_in(person.path().string())) {

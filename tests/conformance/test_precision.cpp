@@ -5,7 +5,9 @@
 #include "core/face/detector.h"
 #include "core/image/codec.h"
 
+#include "tests/support/linked_model.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/test_pictures.h"
 #include "tests/support/tiny_network.h"
 
 #include <gtest/gtest.h>
@@ -19,17 +21,11 @@
 namespace sphere {
 namespace {
 
+using testing_support::data_folder;
 namespace fs = std::filesystem;
 using Embeddings = std::vector<std::vector<float>>;
 
 constexpr int kCalibrationCrops = 128;
-
-std::string test_data() {
-    if (const char *data = std::getenv("SPHERE_TEST_DATA"))
-        return data;
-    const char *root = std::getenv("SPHERE_SOURCE_ROOT");
-    return std::string(root != nullptr ? root : ".") + "/../shared";
-}
 
 struct Pair {
     std::size_t a, b; ///< indices of pictures
@@ -49,7 +45,7 @@ struct Faces {
 
   private:
     Faces() {
-        std::ifstream file(test_data() + "/data/lfw-dev/pairs-dev.txt");
+        std::ifstream file(data_folder() / "data/lfw-dev/pairs-dev.txt");
         std::string line;
         std::getline(file, line); // folds and pairs a fold
         while (std::getline(file, line))
@@ -84,7 +80,7 @@ struct Faces {
         const auto tmpl = find_template("arcface-112x112");
         crops.resize(pictures.size());
         for (std::size_t i = 0; detector && tmpl && i < pictures.size(); ++i) {
-            const auto image = read_image(test_data() + "/data/lfw-dev/" + pictures[i]);
+            const auto image = read_image(data_folder() / "data/lfw-dev" / pictures[i]);
             auto faces = image ? (*detector)->detect(image->view(), {}) : image.error();
             if (!faces || faces->empty())
                 continue;
@@ -126,26 +122,18 @@ class PrecisionAccuracy : public testing::TestWithParam<const char *> {
     void SetUp() override {
         if (testing_support::fake_engine_only())
             GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
-        if (!fs::exists(test_data() + "/data/lfw-dev/pairs-dev.txt"))
-            GTEST_SKIP() << "no LFW pairs under " << test_data();
-        const ModelStore store = ModelStore::from_environment();
-        const auto found = store.find(GetParam());
-        ASSERT_TRUE(found.ok()) << found.error().message;
-        model_.descriptor = *found;
-        // A copy: the calibration is stored beside it.
-        for (const ModelFile &file : found->files) {
-            const std::string path = store.locate(*found, file);
-            if (path.empty())
-                GTEST_SKIP() << "model " << GetParam() << " is not installed";
-            fs::copy_file(path, directory_.path() + "/" + file.name);
-            model_.paths.push_back(directory_.path() + "/" + file.name);
-        }
+        if (!fs::exists(data_folder() / "data/lfw-dev/pairs-dev.txt"))
+            GTEST_SKIP() << "no LFW pairs under " << data_folder();
+        const auto model = testing_support::linked_model(GetParam(), directory_.path());
+        if (!model)
+            GTEST_SKIP() << "model " << GetParam() << " is not installed";
+        model_ = *model;
         ASSERT_GT(Faces::get().pairs.size(), 1000U);
     }
 
     // Crops of other people than LFW's.
     std::vector<Tensor> calibration_inputs() const {
-        const std::string folder = test_data() + "/train";
+        const std::string folder = data_folder() / "train";
         std::ifstream index(folder + "/index.tsv");
         std::string line;
         std::getline(index, line);

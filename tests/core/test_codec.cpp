@@ -5,6 +5,8 @@
 #include "core/base/log.h"
 #include "core/image/probe.h"
 
+#include "tests/support/test_pictures.h"
+
 #include <gtest/gtest.h>
 
 #include <sys/resource.h>
@@ -23,14 +25,8 @@
 namespace sphere {
 namespace {
 
+using testing_support::data_folder;
 namespace fs = std::filesystem;
-
-fs::path data_folder() {
-    if (const char *data = std::getenv("SPHERE_TEST_DATA"))
-        return data;
-    const char *root = std::getenv("SPHERE_SOURCE_ROOT");
-    return fs::path(root ? root : ".") / ".." / "shared";
-}
 
 /// Gathers the log's warnings while it lives.
 class Warnings {

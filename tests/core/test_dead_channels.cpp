@@ -22,8 +22,6 @@ class DeadChannels : public testing::Test {
     static constexpr std::int64_t kRows = 9, kPixels = 11, kChannels = 64;
 
     void SetUp() override {
-        if (testing_support::fake_engine_only())
-            GTEST_SKIP() << "SPHERE_FAKE_ENGINE_ONLY is set";
         int value = made_.conv(graph_.input, {3, kChannels, 3});
         first_ = node();
         value = made_.prelu(value, kChannels);
@@ -57,7 +55,11 @@ class DeadChannels : public testing::Test {
     }
     std::int64_t channels() { return constant(first_, 1).dims[0]; }
 
+    /// Nothing without the library, which sanitizers do not know: the graphs are still looked
+    /// at.
     std::vector<float> run() {
+        if (testing_support::fake_engine_only())
+            return {};
         const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
         WeightStore weights(engine);
         auto plan = Plan::make(graph_, {1, 3, kRows, kPixels}, PlanSettings{}, engine, weights);
