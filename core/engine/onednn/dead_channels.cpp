@@ -39,15 +39,11 @@ struct Path {
 class DeadChannels {
   public:
     explicit DeadChannels(Graph &graph)
-        : graph_(graph), uses_(graph.values.size()), taker_(graph.values.size()) {
+        : graph_(graph), uses_(count_uses(graph)), taker_(graph.values.size()) {
         for (std::size_t i = 0; i < graph.nodes.size(); ++i)
             for (const int input : graph.nodes[i].inputs)
-                if (input >= 0) {
-                    ++uses_[at(input)];
+                if (input >= 0)
                     taker_[at(input)] = i;
-                }
-        for (const int output : graph.outputs)
-            ++uses_[at(output)];
     }
 
     void drop() {
@@ -293,23 +289,13 @@ class DeadChannels {
         replace(node, input, std::move(constant));
     }
 
-    /// In place where nobody else reads it, so that weights are not held twice.
     void replace(Node &node, std::size_t input, Constant constant) {
         node.inputs.resize(std::max(node.inputs.size(), input + 1), -1);
-        int &value = node.inputs[input];
-        if (value >= 0 && uses_[at(value)] == 1) {
-            graph_.values[at(value)].constant = std::move(constant);
-            return;
-        }
-        if (value >= 0)
-            --uses_[at(value)];
-        value = graph_.add_constant("living channels", std::move(constant));
-        uses_.push_back(1);
-        taker_.push_back(0);
+        replace_constant(graph_, uses_, node.inputs[input], std::move(constant));
     }
 
     Graph &graph_;
-    std::vector<int> uses_;          ///< by value; an output counts
+    std::vector<int> uses_;
     std::vector<std::size_t> taker_; ///< by value: the last node that takes it
 };
 

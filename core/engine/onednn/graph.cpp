@@ -59,6 +59,30 @@ const Constant *Graph::constant(int value) const {
     return &values[static_cast<std::size_t>(value)].constant;
 }
 
+std::vector<int> count_uses(const Graph &graph) {
+    std::vector<int> uses(graph.values.size());
+    for (const Node &node : graph.nodes)
+        for (const int input : node.inputs)
+            if (input >= 0)
+                ++uses[static_cast<std::size_t>(input)];
+    for (const int output : graph.outputs)
+        ++uses[static_cast<std::size_t>(output)];
+    return uses;
+}
+
+void replace_constant(Graph &graph, std::vector<int> &uses, int &input, Constant constant) {
+    if (input >= 0) {
+        const auto at = static_cast<std::size_t>(input);
+        if (uses[at] == 1) {
+            graph.values[at].constant = std::move(constant);
+            return;
+        }
+        --uses[at];
+    }
+    input = graph.add_constant("folded", std::move(constant));
+    uses.push_back(1);
+}
+
 Result<void> select_outputs(Graph &graph, const std::vector<std::string> &names) {
     if (!names.empty()) {
         graph.outputs.clear();

@@ -84,6 +84,13 @@ struct Graph {
     const Constant *constant(int value) const; ///< nullptr if it is not one
 };
 
+/// By value, how many take it; an output counts as a taker.
+std::vector<int> count_uses(const Graph &graph);
+
+/// What `input` stands for becomes `constant`: in place where nobody else reads it, so that
+/// weights are not held twice. `uses` is as count_uses() has it, and stays so.
+void replace_constant(Graph &graph, std::vector<int> &uses, int &input, Constant constant);
+
 /// Sets `outputs` by their names (all of the file's if empty) and drops what they do not need.
 Result<void> select_outputs(Graph &graph, const std::vector<std::string> &names);
 

@@ -48,6 +48,11 @@ std::int64_t ring_block(const ConvPair &pair) {
     return (pair.pixels + 2) * ring_pixel(pair);
 }
 
+// Row `to` of a ring of floats or of words.
+template <typename Number> PlaceOf<Number> ring_place(const ConvPair &pair, Number *to) {
+    return {to, kPairBlock, (pair.pixels + 2) * kPairBlock};
+}
+
 std::int64_t blocks_of(const ConvPair &pair) {
     return pair.channels / kPairBlock;
 }
@@ -192,11 +197,10 @@ class Band {
             return take(0, {nullptr, codes_row(y)}, y);
         if (pair.alone) {
             float *const to = place(0, y) + ring_pixel(pair);
-            const std::int64_t block = (pair.pixels + 2) * kPairBlock;
             if (pair.words)
-                run_stem(chain_.words->stem, y, WordPlace{words(to), kPairBlock, block});
+                run_stem(chain_.words->stem, y, ring_place(pair, words(to)));
             else
-                run_stem(kernel_.stem, y, RowPlace{to, kPairBlock, block});
+                run_stem(kernel_.stem, y, ring_place(pair, to));
             return take(0, {}, y);
         }
         if (pair.dot && chain_.pools_input) {
@@ -299,11 +303,10 @@ class Band {
 
     /// A row's 1x1 convolution into a ring; and a block of it.
     void point(const ConvPair &pair, const float *x, float *to) const {
-        const std::int64_t block = (pair.pixels + 2) * kPairBlock;
         if (pair.words)
-            chain_.words->point(pair, x, {words(to), kPairBlock, block});
+            chain_.words->point(pair, x, ring_place(pair, words(to)));
         else
-            kernel_.point(pair, x, {to, kPairBlock, block});
+            kernel_.point(pair, x, ring_place(pair, to));
     }
     void dot(const ConvPair &pair, std::int64_t block, const std::uint8_t *x, float *to) const {
         if (pair.words)

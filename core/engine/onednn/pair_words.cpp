@@ -3,8 +3,6 @@
 // other kernels compute.
 #include "core/engine/onednn/pair_words.h"
 
-#include "core/base/cpu.h"
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -23,7 +21,7 @@ std::int16_t cut(std::int32_t value) {
 }
 
 std::int16_t rounded(float value) {
-    return cut(static_cast<std::int32_t>(std::lrint(std::clamp(value, -40000.0F, 40000.0F))));
+    return static_cast<std::int16_t>(std::lrint(std::clamp(value, -32768.0F, 32767.0F)));
 }
 
 std::int16_t sum(std::int16_t a, std::int16_t b) {
@@ -195,7 +193,7 @@ const WordKernel &words_portable() {
 }
 
 const WordKernel *best_words() {
-    return best_dot() != nullptr && cpu_level() == CpuLevel::Avx2 ? words_avx2() : nullptr;
+    return best_dot() != nullptr ? words_avx2() : nullptr;
 }
 
 } // namespace sphere::onednn

@@ -47,16 +47,10 @@ class Simplifier {
     // Who makes a value (a node's index) and how many take it; an output counts as a taker.
     void index() {
         maker_.assign(graph_.values.size(), kNone);
-        uses_.assign(graph_.values.size(), 0);
+        uses_ = count_uses(graph_);
         gone_.assign(graph_.nodes.size(), false);
-        for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+        for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
             maker_[at(graph_.nodes[i].output)] = static_cast<int>(i);
-            for (const int input : graph_.nodes[i].inputs)
-                if (input >= 0)
-                    ++uses_[at(input)];
-        }
-        for (const int output : graph_.outputs)
-            ++uses_[at(output)];
     }
     void compact() {
         std::vector<Node> kept;
@@ -194,15 +188,9 @@ class Simplifier {
         return true;
     }
 
-    // In place where nobody else reads it, so that weights are not held twice.
     void replace_constant(int &input, Constant constant) {
-        if (input >= 0 && uses_[at(input)] == 1) {
-            graph_.values[at(input)].constant = std::move(constant);
-            return;
-        }
-        input = graph_.add_constant("folded", std::move(constant));
-        maker_.push_back(kNone);
-        uses_.push_back(1);
+        onednn::replace_constant(graph_, uses_, input, std::move(constant));
+        maker_.resize(graph_.values.size(), kNone);
     }
 
     // What could not be folded: two element-wise operators with one number a channel.

@@ -6,7 +6,6 @@
 #include "core/engine/onednn/compat.h"
 #include "core/engine/onednn/dot.h"
 #include "core/engine/onednn/int8.h"
-#include "core/engine/onednn/pair_words.h"
 #include "core/engine/onednn/pairs.h"
 #include "core/engine/onednn/rows.h"
 #include "core/engine/onednn/shapes.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which convolutions go in pairs, and how a chain of them becomes a step.
+#include "core/engine/onednn/pair_words.h"
 #include "core/engine/onednn/plan_builder.h"
 
 #include <algorithm>
@@ -10,6 +11,10 @@ using Tag = dnnl::memory::format_tag;
 using Type = dnnl::memory::data_type;
 
 namespace {
+
+Encoding encoding(const CodeScale &codes) {
+    return {1 / codes.scale, codes.zero};
+}
 
 // Nothing that run_pair() does not do: a ReLU at most.
 bool ends_simply(const Node &node) {
@@ -270,7 +275,7 @@ ConvPair PlanBuilder::make_pair(Plan::PairStep &step, const Pair &nodes) {
         DotConv dot = make_dot(point, prelu, *int8);
         dot.to.channels = kPairBlock; // its pixels lie as in a RowPlace
         pair.dot = std::make_shared<const DotConv>(std::move(dot));
-        pair.codes = {1 / int8->codes.scale, int8->codes.zero};
+        pair.codes = encoding(int8->codes);
     } else if (!pair.alone) {
         pair.point_weights = chain_weights(step, point.inputs[1], false);
         if (point.has_input(2))
@@ -297,13 +302,12 @@ std::optional<Encoding> PlanBuilder::encoding_of(std::size_t node) const {
     const int value = graph_.nodes[node].output;
     const Int8Node *const next = codes_wanted(value);
     if (next != nullptr)
-        return Encoding{1 / next->codes.scale, next->codes.zero};
+        return encoding(next->codes);
     const auto &ranges = settings_.int8->ranges;
     const auto range = ranges.find(graph_.values[static_cast<std::size_t>(value)].name);
     if (range == ranges.end())
         return std::nullopt;
-    const CodeScale codes = code_scale(range->second);
-    return Encoding{1 / codes.scale, codes.zero};
+    return encoding(code_scale(range->second));
 }
 
 // In a network in int8 depthwise convolutions whose results have known ranges are computed in
@@ -362,7 +366,7 @@ void PlanBuilder::add_chain(const Chain &nodes) {
     const Int8Node *const next = codes_wanted(output);
     const bool codes = next != nullptr && next->border == Dims{0, 0, 0, 0};
     if (codes) {
-        chain.encoding = {1 / next->codes.scale, next->codes.zero};
+        chain.encoding = encoding(next->codes);
         step->out_codes = memory(new_codes(output, *next));
     }
     if (!codes || floats_wanted(output, *next))

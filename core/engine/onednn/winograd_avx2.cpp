@@ -138,12 +138,6 @@ SPHERE_AVX2 void multiply(const float *x, std::int64_t tiles, std::int64_t input
     }
 }
 
-SPHERE_AVX2_INLINE __m256 prelu(__m256 y, const float *slopes) {
-    const __m256 zero = _mm256_setzero_ps();
-    return _mm256_fmadd_ps(_mm256_min_ps(y, zero), _mm256_loadu_ps(slopes),
-                           _mm256_max_ps(y, zero));
-}
-
 // 8 channels.
 template <int kTile>
 SPHERE_AVX2_INLINE void output_half(const WinogradConv &conv, const float *sums,
@@ -172,7 +166,7 @@ SPHERE_AVX2_INLINE void output_half(const WinogradConv &conv, const float *sums,
             if (conv.adds_first && to.addend != nullptr)
                 value = _mm256_add_ps(value, _mm256_loadu_ps(to.addend + at));
             if (slopes != nullptr)
-                value = prelu(value, slopes);
+                value = bent(value, _mm256_loadu_ps(slopes));
             if (!conv.adds_first && to.addend != nullptr)
                 value = _mm256_add_ps(value, _mm256_loadu_ps(to.addend + at));
             _mm256_storeu_ps(to.out + at, value);
