@@ -53,6 +53,10 @@ class DeadChannels : public testing::Test {
         scale(first_, 2, channel, by);
         scale(depth_, 1, channel, by);
     }
+    void kill_half() {
+        for (std::int64_t c = 0; c < kChannels / 2; ++c)
+            kill(c);
+    }
     std::int64_t channels() { return constant(first_, 1).dims[0]; }
 
     /// Nothing without the library, which sanitizers do not know: the graphs are still looked
@@ -150,30 +154,26 @@ TEST_F(DeadChannels, AConstantBeforeABorderLives) {
 
 TEST_F(DeadChannels, AConstantBeforeTheBorderOfTheLastLives) {
     graph_.nodes[last_].ints["pads"] = {1, 1, 1, 1};
-    for (std::int64_t c = 0; c < 32; ++c)
-        kill(c);
+    kill_half();
     check(kChannels);
 }
 
 TEST_F(DeadChannels, ActivationsWithinConvolutionsCount) {
     graph_.nodes[depth_].post.push_back({PostOp::Kind::Relu, -0.5F, 0});
     graph_.nodes[first_].post.push_back({PostOp::Kind::Clip, -0.3F, 0.4F});
-    for (std::int64_t c = 0; c < 32; ++c)
-        kill(c);
+    kill_half();
     check(32);
 }
 
 TEST_F(DeadChannels, OneSlopeForAllStays) {
     constant(slopes_, 1) = {{1}, {0.25F}, {}, false};
-    for (std::int64_t c = 0; c < 32; ++c)
-        kill(c);
+    kill_half();
     check(32);
     EXPECT_EQ(constant(slopes_, 1).dims, Dims{1});
 }
 
 TEST_F(DeadChannels, WeightsOfAnotherNodeStayWhole) {
-    for (std::int64_t c = 0; c < 32; ++c)
-        kill(c);
+    kill_half();
     const std::vector<int> shared = graph_.nodes[first_].inputs;
     made_.add("Conv", {graph_.input, shared[1], shared[2]});
     made_.last().ints["pads"] = {1, 1, 1, 1};
@@ -184,15 +184,13 @@ TEST_F(DeadChannels, WeightsOfAnotherNodeStayWhole) {
 }
 
 TEST_F(DeadChannels, WhatIsAskedForStays) {
-    for (std::int64_t c = 0; c < 32; ++c)
-        kill(c);
+    kill_half();
     graph_.outputs.push_back(graph_.nodes[slopes_].output);
     check(kChannels);
 }
 
 TEST_F(DeadChannels, WhatIsAddedElsewhereStays) {
-    for (std::int64_t c = 0; c < 32; ++c)
-        kill(c);
+    kill_half();
     made_.add("Sigmoid", {graph_.nodes[depth_].output});
     graph_.outputs.push_back(made_.last().output);
     check(kChannels);
@@ -205,8 +203,7 @@ TEST_F(DeadChannels, AllDeadLeavesSixteen) {
 }
 
 TEST_F(DeadChannels, NumbersThatAreNoneAreLeftAlone) {
-    for (std::int64_t c = 0; c < 32; ++c)
-        kill(c);
+    kill_half();
     constant(first_, 1).floats[0] = std::numeric_limits<float>::quiet_NaN();
     constant(depth_, 1).floats[kChannels * 9 - 1] = std::numeric_limits<float>::infinity();
     drop_dead_channels(graph_);
@@ -215,8 +212,7 @@ TEST_F(DeadChannels, NumbersThatAreNoneAreLeftAlone) {
 
 // Another size than the nodes say is for those to refuse who work out the shapes.
 TEST_F(DeadChannels, WeightsThatDoNotFitAreLeftAlone) {
-    for (std::int64_t c = 0; c < 32; ++c)
-        kill(c);
+    kill_half();
     constant(depth_, 2).dims = {kChannels - 1};
     drop_dead_channels(graph_);
     EXPECT_EQ(channels(), kChannels);

@@ -76,6 +76,12 @@ class PairWords : public testing::Test {
         std::vector<std::uint8_t> codes, codes_too;
         std::vector<float> values, values_too;
     };
+    static void expect_near(const std::vector<std::int16_t> &got,
+                            const std::vector<std::int16_t> &right, int most) {
+        ASSERT_EQ(got.size(), right.size());
+        for (std::size_t i = 0; i < right.size(); ++i)
+            ASSERT_NEAR(got[i], right[i], most) << right.size() << " numbers, at " << i;
+    }
     static void expect_equal(const Made &got, const Made &right) {
         EXPECT_EQ(got.words, right.words);
         EXPECT_EQ(got.codes, right.codes);
@@ -156,8 +162,7 @@ TEST_F(PairWords, PointwiseConvolutionsAreNearThoseOfPlainCode) {
             for (const std::int64_t block : {0, 1}) {
                 words_portable().dot(conv, block, pixels, x.data(), right.data());
                 kernel->dot(conv, block, pixels, x.data(), got.data());
-                for (std::size_t i = 0; i < right.size(); ++i)
-                    ASSERT_NEAR(got[i], right[i], 2) << pixels << " pixels, at " << i;
+                expect_near(got, right, 2);
             }
         }
     }
@@ -179,8 +184,7 @@ TEST_F(PairWords, PointwiseConvolutionsInFp32AreNearThoseOfPlainCode) {
         const std::int64_t block = pixels * kPairBlock;
         words_portable().point(pair, x.data(), {right.data(), kPairBlock, block});
         kernel->point(pair, x.data(), {got.data(), kPairBlock, block});
-        for (std::size_t i = 0; i < right.size(); ++i)
-            ASSERT_NEAR(got[i], right[i], 1) << pixels << " pixels, at " << i;
+        expect_near(got, right, 1);
     }
 }
 
@@ -201,8 +205,7 @@ TEST_F(PairWords, StemsAreNearThoseOfPlainCode) {
         const std::int64_t block = 21 * kPairBlock;
         words_portable().stem(stem, rows, {right.data(), kPairBlock, block});
         kernel->stem(stem, rows, {got.data(), kPairBlock, block});
-        for (std::size_t i = 0; i < right.size(); ++i)
-            ASSERT_NEAR(got[i], right[i], 1) << "at " << i;
+        expect_near(got, right, 1);
     }
 }
 

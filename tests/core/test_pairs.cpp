@@ -220,6 +220,19 @@ class Pairs : public ::testing::Test {
         return {values, values + channels};
     }
 
+    // As small recognisers begin: a stem and a depthwise convolution, with PReLUs.
+    void put_stem_and_alone(std::int64_t stride) {
+        chain_.pairs = {pair({2, 27, 27, 32, 32}, true, true)};
+        ConvPair &alone = chain_.pairs[0];
+        alone.alone = true;
+        alone.depth_relu = false;
+        alone.depth_slopes = slopes(32);
+        alone.stride = stride;
+        put_stem(3, 53, 53, 2);
+        chain_.stem.relu = false;
+        chain_.stem.slopes = slopes(32);
+    }
+
     std::shared_ptr<const DotConv> dot_of(const ConvPair &pair) {
         Constant weights;
         weights.dims = {pair.channels, pair.inputs, 1, 1};
@@ -411,7 +424,6 @@ TEST_F(Pairs, StridesOfTwo) {
                 }
 }
 
-// As small recognisers begin: a stem and a depthwise convolution, with PReLUs.
 TEST_F(Pairs, AStemAndADepthwiseOneAlone) {
     for (const PairKernel *kernel : kernels())
         for (const std::int64_t stride : {1, 2})
@@ -419,16 +431,8 @@ TEST_F(Pairs, AStemAndADepthwiseOneAlone) {
                 chain_ = {};
                 chain_.pictures = 2;
                 const std::int64_t after = stride == 1 ? 27 : 14;
-                chain_.pairs = {pair({2, 27, 27, 32, 32}, true, true),
-                                pair({2, after, after, 32, 48}, true, true)};
-                ConvPair &alone = chain_.pairs[0];
-                alone.alone = true;
-                alone.depth_relu = false;
-                alone.depth_slopes = slopes(32);
-                alone.stride = stride;
-                put_stem(3, 53, 53, 2);
-                chain_.stem.relu = false;
-                chain_.stem.slopes = slopes(32);
+                put_stem_and_alone(stride);
+                chain_.pairs.push_back(pair({2, after, after, 32, 48}, true, true));
                 finish();
                 check(*kernel, threads);
             }
@@ -508,22 +512,14 @@ TEST_F(Pairs, CodesByWayOfSixteenBits) {
                     }
 }
 
-// As small recognisers begin, up to the codes of the second 1x1 convolution.
+// Up to the codes of the second 1x1 convolution.
 TEST_F(Pairs, AChainByWayOfSixteenBits) {
     for (const WordKernel *words : word_kernels())
         for (const std::int64_t stride : {1, 2}) {
             const std::int64_t after = stride == 1 ? 27 : 14;
             chain_ = {};
             chain_.pictures = 2;
-            chain_.pairs = {pair({2, 27, 27, 32, 32}, true, true)};
-            ConvPair &alone = chain_.pairs[0];
-            alone.alone = true;
-            alone.depth_relu = false;
-            alone.depth_slopes = slopes(32);
-            alone.stride = stride;
-            put_stem(3, 53, 53, 2);
-            chain_.stem.relu = false;
-            chain_.stem.slopes = slopes(32);
+            put_stem_and_alone(stride);
             for (float &slope : chain_.stem.slopes)
                 slope *= 3; // of which the 16 bits know nothing
             finish();
