@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Convolutions in int8 by kernels of our own: weights whose sums fit 16 bits, each kernel
 // against sums in whole numbers, and pairs that take their input in int8.
+#include "core/base/cpu.h"
 #include "core/engine/onednn/dot.h"
 #include "core/engine/onednn/pairs.h"
 
@@ -15,10 +16,20 @@
 namespace sphere::onednn {
 namespace {
 
-std::vector<DotKernel> kernels() {
-    std::vector<DotKernel> found = {&dot_portable};
+/// A kernel, and the bits of a weight that it is tried with.
+struct Tried {
+    DotKernel kernel;
+    int bits;
+};
+
+std::vector<Tried> kernels() {
+    std::vector<Tried> found = {{&dot_portable, 7}, {&dot_portable, 8}};
     if (dot_avx2() != nullptr)
-        found.push_back(dot_avx2());
+        found.push_back({dot_avx2(), 7});
+    if (dot_vnni() != nullptr) {
+        found.push_back({dot_vnni(), 7});
+        found.push_back({dot_vnni(), 8});
+    }
     return found;
 }
 
@@ -58,7 +69,7 @@ class Packing : public testing::TestWithParam<int> {
 
 TEST_P(Packing, SumsFitSixteenBitsAndCodesAreNear) {
     const Constant weights = Packing::weights(GetParam());
-    const DotWeights packed = pack_dot_weights(weights);
+    const DotWeights packed = pack_dot_weights(weights, 7);
     for (std::int64_t o = 0; o < 32; ++o) {
         int sum = 0;
         for (std::int64_t tap = 0; tap < 3; ++tap)
@@ -91,16 +102,17 @@ struct Shape {
 class Dot : public testing::TestWithParam<Shape> {
   protected:
     // `extreme`: codes and weights as large as can be.
-    void make(bool extreme) {
+    void make(bool extreme, int bits) {
         const Shape &s = GetParam();
         std::uniform_int_distribution<int> bytes(0, 255);
         std::normal_distribution<float> normal;
         conv_ = {};
-        conv_.weights = std::make_shared<const DotWeights>(pack_dot_weights(
+        const Constant weights =
             weights_of({s.outputs, s.inputs, s.kernel, s.kernel}, [&](std::int64_t i) {
                 return extreme ? (i / (s.inputs * s.kernel * s.kernel) % 2 == 0 ? 1.0F : -1.0F)
                                : normal(random_);
-            })));
+            });
+        conv_.weights = std::make_shared<const DotWeights>(pack_dot_weights(weights, bits));
         const std::int64_t y = (s.rows - 1) * s.stride + s.kernel,
                            x = (s.pixels - 1) * s.stride + s.kernel;
         conv_.x_row = x * s.inputs;
@@ -189,26 +201,26 @@ class Dot : public testing::TestWithParam<Shape> {
 };
 
 TEST_P(Dot, EachKernelIsExact) {
-    for (const DotKernel kernel : kernels())
-        for (int bits = 0; bits < 16; ++bits) {
-            make((bits & 8) != 0);
-            if ((bits & 1) != 0)
+    for (const auto &[kernel, bits] : kernels())
+        for (int kind = 0; kind < 16; ++kind) {
+            make((kind & 8) != 0, bits);
+            if ((kind & 1) != 0)
                 conv_.slopes = slopes_;
-            if ((bits & 2) != 0)
+            if ((kind & 2) != 0)
                 conv_.to.addend = addend_.data();
-            if ((bits & 4) != 0)
+            if ((kind & 4) != 0)
                 conv_.to.top = conv_.to.left = 1;
             else
                 flatten(conv_);
             check(kernel, 1, true, true);
-            check(kernel, 3, (bits & 1) != 0, (bits & 1) == 0);
+            check(kernel, 3, (kind & 1) != 0, (kind & 1) == 0);
         }
 }
 
 // The result's memory is that of what is added.
 TEST_P(Dot, InPlace) {
-    for (const DotKernel kernel : kernels()) {
-        make(false);
+    for (const auto &[kernel, bits] : kernels()) {
+        make(false, bits);
         conv_.to.addend = addend_.data();
         std::vector<double> right;
         for (std::size_t i = 0; i < addend_.size(); ++i)
@@ -225,7 +237,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Shape{1, 1, 1, 16, 16, 1, 1}, Shape{2, 3, 5, 32, 48, 1, 1},
                     Shape{1, 2, 52, 16, 16, 1, 1}, Shape{2, 4, 7, 16, 32, 3, 1},
                     Shape{1, 3, 8, 48, 16, 3, 2}, Shape{1, 2, 3, 64, 16, 1, 2},
-                    Shape{1, 5, 4, 80, 192, 3, 1}));
+                    Shape{1, 5, 4, 80, 192, 3, 1}, Shape{1, 2, 23, 32, 32, 3, 1},
+                    Shape{1, 1, 71, 16, 16, 3, 2}));
 
 /// Pairs all of whose values are whole numbers, so that every kernel gives the same ones.
 class DotPairs : public testing::Test {
@@ -247,7 +260,7 @@ class DotPairs : public testing::Test {
             });
         if (int8) {
             auto dot = std::make_shared<DotConv>();
-            dot->weights = std::make_shared<const DotWeights>(pack_dot_weights(weights));
+            dot->weights = std::make_shared<const DotWeights>(pack_dot_weights(weights, bits_));
             EXPECT_EQ(dot->weights->scales, std::vector<float>(pair.channels, 1.0F));
             dot->scales = dot->weights->scales;
             pair.codes = {0x1p-10F, 100};
@@ -363,13 +376,14 @@ class DotPairs : public testing::Test {
         }
     }
     void check_all(bool from_codes) {
-        for (const DotKernel dot : kernels())
-            for (const PairKernel *kernel : {&pairs_portable(), pairs_avx2()})
+        for (const auto &[dot, bits] : kernels())
+            for (const PairKernel *kernel : {&pairs_portable(), pairs_avx2(), pairs_avx512()})
                 for (const int threads : {1, 3})
-                    if (kernel != nullptr)
+                    if (kernel != nullptr && bits == bits_)
                         check(*kernel, dot, threads, from_codes);
     }
 
+    int bits_ = 7; ///< of a weight
     std::mt19937 random_{5};
     PairChain chain_;
     std::vector<std::vector<float>> floats_;
@@ -377,19 +391,27 @@ class DotPairs : public testing::Test {
 };
 
 TEST_F(DotPairs, OnePairFromCodesToCodes) {
-    chain_.pairs = {pair(9, 7, 32, 48, true)};
-    check_all(true);
+    for (bits_ = 7; bits_ <= 8; ++bits_) {
+        chain_.pairs = {pair(9, 7, 32, 48, true)};
+        check_all(true);
+    }
 }
 
 TEST_F(DotPairs, AChainTakesEachInItsPrecision) {
-    chain_.pairs = {pair(28, 10, 16, 32, true, true), pair(14, 5, 32, 16, true),
-                    pair(14, 5, 16, 16, false), pair(14, 5, 16, 32, true)};
-    check_all(false);
+    for (bits_ = 7; bits_ <= 8; ++bits_) {
+        chain_.pairs = {pair(28, 10, 16, 32, true, true), pair(14, 5, 32, 16, true),
+                        pair(14, 5, 16, 16, false), pair(14, 5, 16, 32, true)};
+        check_all(false);
+    }
 }
 
 TEST(BestDot, IsWhatThisCpuHas) {
-    if (best_dot() != nullptr) {
+    if (cpu_extensions().avx512_vnni) {
+        EXPECT_EQ(best_dot(), dot_vnni());
+        EXPECT_STREQ(best_dot_name(), "sphere avx512 vnni");
+    } else if (best_dot() != nullptr) {
         EXPECT_EQ(best_dot(), dot_avx2());
+        EXPECT_STREQ(best_dot_name(), "sphere avx2");
     }
 }
 

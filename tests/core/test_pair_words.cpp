@@ -90,6 +90,8 @@ class PairWords : public testing::Test {
         EXPECT_EQ(got.values_too, right.values_too);
     }
 
+    void check_pointwise(const WordKernel &kernel, int bits);
+
     std::mt19937 random_{17};
 };
 
@@ -137,15 +139,12 @@ TEST_F(PairWords, PoolingIsThatOfPlainCode) {
 }
 
 // A rounding apart: sums are scaled in one step here and in two there.
-TEST_F(PairWords, PointwiseConvolutionsAreNearThoseOfPlainCode) {
-    const WordKernel *const kernel = words_avx2();
-    if (kernel == nullptr)
-        GTEST_SKIP() << "this CPU has no AVX2";
+void PairWords::check_pointwise(const WordKernel &kernel, int bits) {
     const std::int64_t inputs = 48, outputs = 32;
     for (const float slopes : {0.0F, 1.0F, 3.0F, 4.0F}) { // none, up to 1, with steep ones, any
         DotConv conv;
         conv.weights = std::make_shared<const DotWeights>(pack_dot_weights(
-            {{outputs, inputs, 1, 1}, numbers(outputs * inputs, 1), {}, false}));
+            {{outputs, inputs, 1, 1}, numbers(outputs * inputs, 1), {}, false}, bits));
         conv.scales = numbers(outputs, 0.1F);
         // Beyond 16 bits where it does not matter that this is cut before its slope.
         conv.bias = numbers(outputs, slopes > 0 ? 15000 : 60000);
@@ -161,11 +160,20 @@ TEST_F(PairWords, PointwiseConvolutionsAreNearThoseOfPlainCode) {
             std::vector<std::int16_t> got = right;
             for (const std::int64_t block : {0, 1}) {
                 words_portable().dot(conv, block, pixels, x.data(), right.data());
-                kernel->dot(conv, block, pixels, x.data(), got.data());
+                kernel.dot(conv, block, pixels, x.data(), got.data());
                 expect_near(got, right, 2);
             }
         }
     }
+}
+
+TEST_F(PairWords, PointwiseConvolutionsAreNearThoseOfPlainCode) {
+    if (words_avx2() == nullptr)
+        GTEST_SKIP() << "this CPU has no AVX2";
+    check_pointwise(*words_avx2(), 7);
+    for (const int bits : {7, 8})
+        if (words_vnni() != nullptr)
+            check_pointwise(*words_vnni(), bits);
 }
 
 TEST_F(PairWords, PointwiseConvolutionsInFp32AreNearThoseOfPlainCode) {
@@ -266,7 +274,7 @@ TEST_F(PairWords, WhatDoesNotFitIsRefused) {
 TEST_F(PairWords, SumsThatMayBeTooLargeAreRefused) {
     DotConv conv;
     conv.weights = std::make_shared<const DotWeights>(
-        pack_dot_weights({{16, 16, 1, 1}, numbers(256, 1), {}, false}));
+        pack_dot_weights({{16, 16, 1, 1}, numbers(256, 1), {}, false}, 7));
     conv.scales.assign(16, 1);
     conv.bias.assign(16, 0);
     std::vector<float> scales(16, 2);
@@ -281,7 +289,9 @@ TEST_F(PairWords, SumsThatMayBeTooLargeAreRefused) {
 }
 
 TEST(BestWords, AreForCpusWithKernelsForTheirSums) {
-    EXPECT_EQ(best_words(), best_dot() != nullptr ? words_avx2() : nullptr);
+    const WordKernel *const own = best_dot() == dot_vnni() ? words_vnni() : words_avx2();
+    EXPECT_EQ(best_words(), best_dot() != nullptr ? own : nullptr);
+    EXPECT_EQ(words_vnni() != nullptr, detected_cpu_extensions().avx512_vnni);
     EXPECT_EQ(words_avx2() != nullptr, cpu_level_runs_on(CpuLevel::Avx2, detected_cpu_level()));
 }
 

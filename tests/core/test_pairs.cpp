@@ -239,7 +239,7 @@ class Pairs : public ::testing::Test {
         const float *const values = made(pair.inputs * pair.channels);
         weights.floats.assign(values, values + pair.inputs * pair.channels);
         auto conv = std::make_shared<DotConv>();
-        conv->weights = std::make_shared<const DotWeights>(pack_dot_weights(weights));
+        conv->weights = std::make_shared<const DotWeights>(pack_dot_weights(weights, 7));
         conv->scales = slopes(pair.channels);
         for (float &scale : conv->scales)
             scale *= 1e-5F;

@@ -137,9 +137,36 @@ void run_strip(DotKernel kernel, const DotConv &conv, std::int64_t block, const 
            to.codes == nullptr ? nullptr : to.codes + code);
 }
 
+/// The weights of one output channel in the order of the taps, as codes.
+struct ChannelCodes {
+    float scale = 1;
+    std::vector<std::int8_t> codes;
+};
+
+ChannelCodes whole_codes(const float *weights, std::int64_t inputs, std::int64_t taps) {
+    const std::int64_t count = inputs * taps;
+    float largest = 0;
+    for (std::int64_t i = 0; i < count; ++i)
+        largest = std::max(largest, std::abs(weights[i]));
+    ChannelCodes made{std::max(largest / kLargestCode, 1e-20F), {}};
+    made.codes.reserve(static_cast<std::size_t>(count));
+    for (std::int64_t tap = 0; tap < taps; ++tap)
+        for (std::int64_t i = 0; i < inputs; ++i)
+            made.codes.push_back(
+                static_cast<std::int8_t>(std::lrint(weights[i * taps + tap] / made.scale)));
+    return made;
+}
+
+ChannelCodes codes_of(const float *weights, std::int64_t inputs, std::int64_t taps, int bits) {
+    if (bits >= 8)
+        return whole_codes(weights, inputs, taps);
+    const Channel channel(weights, inputs, taps);
+    return {channel.scale(), channel.codes()};
+}
+
 } // namespace
 
-DotWeights pack_dot_weights(const Constant &weights) {
+DotWeights pack_dot_weights(const Constant &weights, int bits) {
     DotWeights packed;
     packed.outputs = weights.dims[0];
     packed.inputs = weights.dims[1];
@@ -151,17 +178,17 @@ DotWeights pack_dot_weights(const Constant &weights) {
     auto *const to = reinterpret_cast<std::int8_t *>(packed.bytes.get());
     const std::int64_t taps = packed.taps(), inputs = packed.inputs;
     for (std::int64_t o = 0; o < packed.outputs; ++o) {
-        const Channel channel(weights.floats.data() + o * inputs * taps, inputs, taps);
-        const std::vector<std::int8_t> codes = channel.codes();
+        const ChannelCodes channel =
+            codes_of(weights.floats.data() + o * inputs * taps, inputs, taps, bits);
         std::int8_t *const block =
             to + o / kDotOutputs * taps * inputs * kDotOutputs + o % kDotOutputs * kQuad;
         std::int64_t sum = 0, i = 0;
-        for (const std::int8_t code : codes) {
+        for (const std::int8_t code : channel.codes) {
             block[(i - i % kQuad) * kDotOutputs + i % kQuad] = code;
             sum += code;
             ++i;
         }
-        packed.scales.push_back(channel.scale());
+        packed.scales.push_back(channel.scale);
         packed.sums.push_back(static_cast<float>(sum));
     }
     return packed;
@@ -195,8 +222,16 @@ void dot_portable(const DotConv &conv, std::int64_t block, std::int64_t pixels,
     }
 }
 
+// With the library's VNNI held back (ONEDNN_MAX_CPU_ISA) calibrations are of 7 bits, which
+// either kernel takes.
 DotKernel best_dot() {
+    if (cpu_extensions().avx512_vnni && int8_weight_bits() >= 7)
+        return dot_vnni();
     return cpu_level() == CpuLevel::Avx2 && int8_weight_bits() == 7 ? dot_avx2() : nullptr;
+}
+
+const char *best_dot_name() {
+    return cpu_extensions().avx512_vnni ? "sphere avx512 vnni" : "sphere avx2";
 }
 
 void flatten(DotConv &conv) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Convolutions in int8 on CPUs without instructions for dot products of bytes (VNNI), by the
-// one that multiplies bytes and adds pairs of products in 16 bits (PMADDUBSW). The library
-// widens each such pair to 32 bits at once; here four of them are added first, which saves
-// most of the widening, and weights are rounded so that no sum leaves the 16 bits: sums are
-// exact, as with VNNI.
+// Convolutions in int8, and what comes behind them up to the next one's codes, as one pass.
+// With AVX-512 VNNI by its dot products of bytes. Without, by the instruction that multiplies
+// bytes and adds pairs of products in 16 bits (PMADDUBSW): the library widens each such pair to
+// 32 bits at once; here four of them are added first, which saves most of the widening, and
+// weights are rounded so that no sum leaves the 16 bits. Sums are exact either way.
 #pragma once
 
 #include "core/engine/onednn/aligned.h"
@@ -18,6 +18,8 @@ namespace sphere::onednn {
 
 inline constexpr std::int64_t kDotInputs = 16;  ///< channels whose products share 16 bits
 inline constexpr std::int64_t kDotOutputs = 16; ///< channels that are made at a time
+/// So many products of codes are below 2^31: 255 * 127 each.
+inline constexpr std::int64_t kMostProducts = 65536;
 
 /// A convolution's weights as codes: weight = code * scale.
 struct DotWeights {
@@ -34,9 +36,10 @@ struct DotWeights {
 };
 
 /// `weights` are [outputs][inputs][rows][pixels], both channels multiples of 16. Codes are as
-/// large as a byte holds and, in each of the two 16-bit sums of a group of 16 inputs, add up to
-/// no more than 128 with either sign: times 255 that fits. Throws std::bad_alloc.
-DotWeights pack_dot_weights(const Constant &weights);
+/// large as a byte holds. With fewer `bits` than 8 they are for PMADDUBSW, and in each of the
+/// two 16-bit sums of a group of 16 inputs add up to no more than 128 with either sign: times
+/// 255 that fits. Throws std::bad_alloc.
+DotWeights pack_dot_weights(const Constant &weights, int bits);
 
 /// to.out = prelu(convolution of the codes) + to.addend, and its codes: what RowPass does to
 /// its x. All tensors are channels-last; `x` has the window's border around each picture.
@@ -58,10 +61,14 @@ using DotKernel = void (*)(const DotConv &conv, std::int64_t block, std::int64_t
                            std::uint8_t *codes);
 void dot_portable(const DotConv &conv, std::int64_t block, std::int64_t pixels,
                   const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes);
-/// nullptr where the compiler or the CPU has no AVX2 and FMA.
+/// For weights of 7 bits. nullptr where the compiler or the CPU has no AVX2 and FMA.
 DotKernel dot_avx2();
-/// The one to use: nullptr where the library does better (AVX-512), or cpu_level() forbids it.
+/// nullptr where the compiler or the CPU has no AVX-512 VNNI.
+DotKernel dot_vnni();
+/// The one to use, and its name: nullptr where the library does better (AVX-512 without VNNI),
+/// or cpu_level() forbids it.
 DotKernel best_dot();
+const char *best_dot_name();
 
 /// A 1x1 convolution whose tensors have no borders becomes one of a single long row.
 void flatten(DotConv &conv);

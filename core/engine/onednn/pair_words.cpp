@@ -153,10 +153,8 @@ std::optional<DepthWords> pack_depth_words(const ConvPair &pair, const Encoding 
 }
 
 std::optional<DotConv> scaled_dot(const DotConv &conv, const std::vector<float> &scales) {
-    // Of 16 inputs' codes those of one sign add up to 256 at most (pack_dot_weights()).
     const DotWeights &weights = *conv.weights;
-    const std::int64_t groups = weights.inputs * weights.taps() / kDotInputs;
-    const auto most = static_cast<float>(255 * 256 * groups);
+    const auto most = static_cast<float>(255 * 127 * weights.inputs * weights.taps());
     DotConv scaled = conv;
     for (std::size_t c = 0; c < scales.size(); ++c) {
         scaled.scales[c] *= scales[c];
@@ -193,7 +191,9 @@ const WordKernel &words_portable() {
 }
 
 const WordKernel *best_words() {
-    return best_dot() != nullptr ? words_avx2() : nullptr;
+    if (best_dot() == nullptr)
+        return nullptr;
+    return best_dot() == dot_vnni() ? words_vnni() : words_avx2();
 }
 
 } // namespace sphere::onednn

@@ -59,8 +59,9 @@ struct WordKernel {
                  const MadeRow &to);
 };
 const WordKernel &words_portable();
-/// nullptr where the compiler or the CPU has no AVX2 and FMA.
+/// nullptr where the compiler or the CPU has no AVX2 and FMA, or no AVX-512 VNNI.
 const WordKernel *words_avx2();
+const WordKernel *words_vnni();
 /// Where best_dot() has kernels, too; else nullptr.
 const WordKernel *best_words();
 

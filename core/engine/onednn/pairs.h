@@ -118,7 +118,7 @@ struct PairKernel {
                  const MadeRow &to);
 };
 const PairKernel &pairs_portable();
-/// nullptr where the compiler or the CPU has no AVX2 and FMA, or no AVX-512 (F).
+/// nullptr where the compiler or the CPU has no AVX2 and FMA, or no AVX-512 (F, BW, VL).
 const PairKernel *pairs_avx2();
 const PairKernel *pairs_avx512();
 /// The fastest that cpu_level() allows; nullptr where that is the portable one, which loses to

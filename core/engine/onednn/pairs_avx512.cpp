@@ -3,13 +3,7 @@
 #include "core/engine/onednn/pairs.h"
 
 #if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__) // its own header: GCC bug 105593
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-
-#define SPHERE_AVX512 __attribute__((target("avx512f")))
-#define SPHERE_AVX512_INLINE __attribute__((target("avx512f"), always_inline)) inline
+#include "core/engine/onednn/avx512.h"
 
 namespace sphere::onednn {
 namespace {
@@ -72,19 +66,8 @@ void point_row(const ConvPair &pair, const float *x, const RowPlace &to) {
         point_channels<1, 12>(pair, x, channel, to);
 }
 
-SPHERE_AVX512_INLINE __m512 prelu(__m512 y, __m512 slopes) {
-    const __m512 zero = _mm512_setzero_ps();
-    return _mm512_fmadd_ps(_mm512_min_ps(y, zero), slopes, _mm512_max_ps(y, zero));
-}
-
-// As rows_avx512.cpp has it: cut to any code first, adding the zero cannot overflow.
-SPHERE_AVX512_INLINE void encode(__m512 y, const Encoding &by, std::uint8_t *codes) {
-    const __m512 scaled =
-        _mm512_min_ps(_mm512_mul_ps(y, _mm512_set1_ps(by.inverse_scale)), _mm512_set1_ps(512));
-    const __m512i code =
-        _mm512_add_epi32(_mm512_cvtps_epi32(scaled), _mm512_set1_epi32(by.zero));
-    _mm_storeu_si128(reinterpret_cast<__m128i *>(codes),
-                     _mm512_cvtusepi32_epi8(_mm512_max_epi32(code, _mm512_setzero_si512())));
+SPHERE_AVX512_INLINE void encode(__m512 y, const CodesAvx512 &by, std::uint8_t *codes) {
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(codes), by.of(y));
 }
 
 SPHERE_AVX512 void depth_row(const ConvPair &pair, std::int64_t block,
@@ -98,6 +81,7 @@ SPHERE_AVX512 void depth_row(const ConvPair &pair, std::int64_t block,
     const __m512 bias =
         pair.depth_bias == nullptr ? none : _mm512_loadu_ps(pair.depth_bias + channel);
     const bool bends = !pair.depth_slopes.empty();
+    const CodesAvx512 by(to.encoding.inverse_scale, to.encoding.zero);
     const __m512 slopes = bends ? _mm512_loadu_ps(pair.depth_slopes.data() + channel) : none;
     for (std::int64_t p = 0; p < pair.depth_pixels(); ++p) {
         __m512 sum = bias, other = none;
@@ -113,17 +97,18 @@ SPHERE_AVX512 void depth_row(const ConvPair &pair, std::int64_t block,
         if (pair.depth_relu)
             sum = _mm512_max_ps(sum, none);
         if (bends)
-            sum = prelu(sum, slopes);
+            sum = bent(sum, slopes);
         const std::int64_t at = p * pair.channels + channel;
         if (to.out != nullptr)
             _mm512_storeu_ps(to.out + at, sum);
         if (to.codes != nullptr)
-            encode(sum, to.encoding, to.codes + at);
+            encode(sum, by, to.codes + at);
     }
 }
 
 SPHERE_AVX512 void pool_row(const ConvPair &pair, const float *above, const float *below,
                             const MadeRow &to) {
+    const CodesAvx512 by(to.encoding.inverse_scale, to.encoding.zero);
     for (std::int64_t p = 0; p < pair.pixels / 2; ++p)
         for (std::int64_t c = 0; c < pair.channels; c += 16) {
             const std::int64_t left = 2 * p * pair.channels + c, right = left + pair.channels;
@@ -134,7 +119,7 @@ SPHERE_AVX512 void pool_row(const ConvPair &pair, const float *above, const floa
             if (to.out != nullptr)
                 _mm512_storeu_ps(to.out + at, largest);
             if (to.codes != nullptr)
-                encode(largest, to.encoding, to.codes + at);
+                encode(largest, by, to.codes + at);
         }
 }
 
@@ -145,7 +130,7 @@ const PairKernel *pairs_avx512() {
     static const PairKernel kernel = {
         "sphere avx512", pairs_avx2() == nullptr ? pairs_portable().stem : pairs_avx2()->stem,
         &point_row, &depth_row, &pool_row};
-    return __builtin_cpu_supports("avx512f") ? &kernel : nullptr;
+    return has_avx512() ? &kernel : nullptr;
 }
 
 } // namespace sphere::onednn

@@ -78,7 +78,7 @@ dnnl::memory WeightStore::get_int8(int value, const Constant &constant, const Di
 std::shared_ptr<const DotWeights> WeightStore::get_dot(int value, const Constant &constant) {
     std::shared_ptr<const DotWeights> &kept = dot_[value];
     if (!kept)
-        kept = std::make_shared<const DotWeights>(pack_dot_weights(constant));
+        kept = std::make_shared<const DotWeights>(pack_dot_weights(constant, int8_bits_));
     return kept;
 }
 

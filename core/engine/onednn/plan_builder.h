@@ -25,7 +25,6 @@ class PlanBuilder {
   private:
     using Md = compat::Md;
     static constexpr int kInputBlock = -1; ///< the caller's memory
-    static constexpr const char *kDotName = "sphere avx2";
     struct Slot {
         int block = kInputBlock;
         Md md;

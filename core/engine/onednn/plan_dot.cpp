@@ -31,7 +31,8 @@ bool PlanBuilder::fits_dot(std::size_t conv) const {
     const Dims &weights = dims(node.inputs[1]);
     const Dims strides = node.list("strides", {1, 1});
     return weights.size() == 4 && weights[0] % kDotOutputs == 0 &&
-           weights[1] % kDotInputs == 0 && strides[0] == strides[1] &&
+           weights[1] % kDotInputs == 0 &&
+           weights[1] * weights[2] * weights[3] <= kMostProducts && strides[0] == strides[1] &&
            node.list("dilations", {1, 1}) == Dims{1, 1};
 }
 
@@ -112,7 +113,7 @@ void PlanBuilder::add_dot(std::size_t conv, std::optional<std::size_t> prelu) {
         }
     }
     flatten(step->conv);
-    plan_.count("convolution", "int8", kDotName);
+    plan_.count("convolution", "int8", best_dot_name());
     add_own(&Plan::Step::dot, std::move(step));
 }
 

@@ -3,12 +3,7 @@
 #include "core/engine/onednn/row_variants.h"
 
 #if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__) // its own header: GCC bug 105593
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-
-#define SPHERE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+#include "core/engine/onednn/avx512.h"
 
 namespace sphere::onednn {
 namespace {
@@ -17,9 +12,7 @@ struct Kernel {
     template <bool kSlopes, bool kAdds, bool kOut, bool kCodes>
     SPHERE_AVX512 static void row(const RowPass &pass, const float *x, const float *slopes,
                                   const float *addend, float *out, std::uint8_t *codes) {
-        const __m512 scale = _mm512_set1_ps(pass.inverse_scale);
-        const __m512 beyond = _mm512_set1_ps(512); // any code; as row_portable()
-        const __m512i zero = _mm512_set1_epi32(pass.zero);
+        const CodesAvx512 by(pass.inverse_scale, pass.zero);
         // Without slopes a row is one run of numbers; with them each pixel starts anew.
         const std::int64_t runs = kSlopes ? pass.pixels : 1;
         const std::int64_t length = kSlopes ? pass.channels : pass.pixels * pass.channels;
@@ -39,12 +32,8 @@ struct Kernel {
                     y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, addend + at));
                 if constexpr (kOut)
                     _mm512_mask_storeu_ps(out + at, mask, y);
-                if constexpr (kCodes) {
-                    const __m512 scaled = _mm512_min_ps(_mm512_mul_ps(y, scale), beyond);
-                    __m512i code = _mm512_add_epi32(_mm512_cvtps_epi32(scaled), zero);
-                    code = _mm512_max_epi32(code, _mm512_setzero_si512());
-                    _mm512_mask_cvtusepi32_storeu_epi8(codes + at, mask, code);
-                }
+                if constexpr (kCodes)
+                    _mm512_mask_cvtusepi32_storeu_epi8(codes + at, mask, by.whole(y));
                 at += n;
             }
     }
@@ -53,10 +42,7 @@ struct Kernel {
 } // namespace
 
 RowKernel row_avx512() {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                   __builtin_cpu_supports("avx512vl")
-               ? &any_row<Kernel>
-               : nullptr;
+    return has_avx512() ? &any_row<Kernel> : nullptr;
 }
 
 } // namespace sphere::onednn
