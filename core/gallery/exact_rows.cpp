@@ -51,14 +51,6 @@ std::int32_t to_byte(float value, float scale, int most) {
 
 } // namespace
 
-std::uint16_t nearest_bf16(float value) {
-    const auto bits = std::bit_cast<std::uint32_t>(value);
-    const std::uint32_t rounded = bits + 0x7FFF + ((bits >> 16) & 1);
-    // Not up to infinity.
-    return static_cast<std::uint16_t>(
-        ((rounded & 0x7F800000U) == 0x7F800000U ? bits : rounded) >> 16);
-}
-
 ExactRows::ExactRows(std::size_t dims, RowFormat format)
     : dims_(dims), stride_((dims + kScanLanes - 1) / kScanLanes * kScanLanes), format_(format),
       scanned_(stride_ * scanned_bytes(format)), rest_(stride_ * rest_bytes(format)) {}

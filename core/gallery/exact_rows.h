@@ -2,6 +2,7 @@
 // The rows of an exact index in the precision that they are scanned in, and as they are.
 #pragma once
 
+#include "core/base/bf16.h"
 #include "core/gallery/index_stream.h"
 #include "core/gallery/row_blocks.h"
 #include "core/gallery/scan_kernels.h"
@@ -49,9 +50,6 @@ struct ScanQueries {
     AlignedVector<std::int8_t> bytes;
     std::vector<One> each;
 };
-
-/// The bfloat16 nearest to `value`, which is finite: its upper half, rounded.
-std::uint16_t nearest_bf16(float value);
 
 /// Copies share memory until they are changed. Functions that allocate throw std::bad_alloc.
 class ExactRows {

@@ -128,7 +128,7 @@ int main(int argc, char **argv) {
         std::printf("%4ld channels, %ldx%ld  %6.2f %6.2f %6.2f %6.2f   %ld\n",
                     static_cast<long>(layer.channels), static_cast<long>(layer.rows),
                     static_cast<long>(layer.pixels), blocks, rows, two, four,
-                    static_cast<long>(best_winograd_tile(layer.rows, layer.pixels)));
+                    static_cast<long>(best_winograd_tile(layer.rows, layer.pixels, false)));
     }
     return 0;
 }

@@ -21,10 +21,27 @@
 namespace sphere::onednn {
 namespace {
 
-std::vector<const WinogradKernel *> kernels() {
-    std::vector<const WinogradKernel *> found = {&winograd_portable()};
-    if (winograd_avx2() != nullptr)
-        found.push_back(winograd_avx2());
+/// A kernel, and a tile that it knows.
+struct Tried {
+    const WinogradKernel *kernel;
+    std::int64_t tile;
+
+    std::string name() const {
+        return std::string(kernel->name) + (kernel->bf16 ? ", bf16" : "") + ", tile " +
+               std::to_string(tile);
+    }
+};
+
+// For so many inputs.
+std::vector<Tried> kernels(std::int64_t inputs) {
+    std::vector<Tried> found = {{&winograd_portable(), 2}, {&winograd_portable(), 4}};
+    if (const WinogradKernel *kernel = winograd_avx2(); kernel != nullptr)
+        found.insert(found.end(), {{kernel, 2}, {kernel, 4}});
+    if (inputs % 16 == 0) {
+        found.push_back({&winograd_portable_bf16(), 2});
+        if (winograd_bf16() != nullptr)
+            found.push_back({winograd_bf16(), 2});
+    }
     return found;
 }
 
@@ -74,11 +91,12 @@ class Winograd : public testing::TestWithParam<Shape> {
         v.resize(static_cast<std::size_t>(n));
         std::generate(v.begin(), v.end(), [&] { return values(random_); });
     }
-    WinogradConv conv(std::int64_t tile) const {
+    static std::vector<Tried> tried() { return kernels(GetParam().inputs); }
+    WinogradConv conv(const Tried &by) const {
         const Shape &s = GetParam();
         WinogradConv conv;
-        conv.weights =
-            std::make_shared<const WinogradWeights>(transform_weights(weights_, tile));
+        conv.weights = std::make_shared<const WinogradWeights>(
+            transform_weights(weights_, by.tile, by.kernel->bf16));
         conv.bias = bias_;
         conv.x = x_.data();
         conv.pictures = s.pictures;
@@ -99,12 +117,13 @@ class Winograd : public testing::TestWithParam<Shape> {
         }
         return right;
     }
-    static void expect_near(const std::vector<float> &got, const Doubles &right) {
+    // Of two numbers bf16 has eight bits each.
+    static void expect_near(const std::vector<float> &got, const Doubles &right, bool bf16) {
         double largest = 0;
         for (const double y : right)
             largest = std::max(largest, std::abs(y));
         for (std::size_t i = 0; i < right.size(); ++i)
-            ASSERT_NEAR(got[i], right[i], 1e-4 * largest) << "at " << i;
+            ASSERT_NEAR(got[i], right[i], (bf16 ? 0.01 : 1e-4) * largest) << "at " << i;
     }
 
     std::mt19937 random_{17};
@@ -115,56 +134,69 @@ class Winograd : public testing::TestWithParam<Shape> {
 };
 
 TEST_P(Winograd, EachKernelAgreesWithADirectConvolution) {
-    for (const std::int64_t tile : {2, 4})
+    for (const Tried &by : tried())
         for (int bits = 0; bits < 8; ++bits) {
-            WinogradConv made = conv(tile);
+            WinogradConv made = conv(by);
             if ((bits & 1) != 0)
                 made.slopes = slopes_;
             if ((bits & 2) != 0)
                 made.addend = addend_.data();
             made.adds_first = (bits & 4) != 0;
             const Doubles right = expected(made, addend_);
-            for (const WinogradKernel *kernel : kernels()) {
-                SCOPED_TRACE(std::string(kernel->name) + ", tile " + std::to_string(tile) +
-                             ", variant " + std::to_string(bits));
-                std::vector<float> out(right.size() + 16, 77);
-                made.out = out.data();
-                run_winograd(*kernel, made, 1, scratch_);
-                expect_near(out, right);
-                for (std::size_t i = right.size(); i < out.size(); ++i)
-                    ASSERT_EQ(out[i], 77) << "written past the end";
-            }
+            SCOPED_TRACE(by.name() + ", variant " + std::to_string(bits));
+            std::vector<float> out(right.size() + 16, 77);
+            made.out = out.data();
+            run_winograd(*by.kernel, made, 1, scratch_);
+            expect_near(out, right, by.kernel->bf16);
+            for (std::size_t i = right.size(); i < out.size(); ++i)
+                ASSERT_EQ(out[i], 77) << "written past the end";
         }
 }
 
 TEST_P(Winograd, BandsAreTheWhole) {
-    for (const std::int64_t tile : {2, 4})
-        for (const WinogradKernel *kernel : kernels()) {
-            WinogradConv made = conv(tile);
-            std::vector<float> whole(direct_.size()), bands(direct_.size());
-            made.out = whole.data();
-            run_winograd(*kernel, made, 1, scratch_);
-            made.out = bands.data();
-            for (const int threads : {2, 3, 64}) {
-                std::fill(bands.begin(), bands.end(), 77.0F);
-                run_winograd(*kernel, made, threads, scratch_);
-                for (std::size_t i = 0; i < whole.size(); ++i)
-                    ASSERT_NEAR(bands[i], whole[i], 1e-3) << threads << " threads, at " << i;
-            }
+    for (const Tried &by : tried()) {
+        SCOPED_TRACE(by.name());
+        WinogradConv made = conv(by);
+        std::vector<float> whole(direct_.size()), bands(direct_.size());
+        made.out = whole.data();
+        run_winograd(*by.kernel, made, 1, scratch_);
+        made.out = bands.data();
+        for (const int threads : {2, 3, 64}) {
+            std::fill(bands.begin(), bands.end(), 77.0F);
+            run_winograd(*by.kernel, made, threads, scratch_);
+            for (std::size_t i = 0; i < whole.size(); ++i)
+                ASSERT_NEAR(bands[i], whole[i], 1e-3) << threads << " threads, at " << i;
         }
+    }
 }
 
 // The result's memory is that of what is added.
 TEST_P(Winograd, InPlace) {
-    for (const std::int64_t tile : {2, 4})
-        for (const WinogradKernel *kernel : kernels()) {
-            WinogradConv made = conv(tile);
-            std::vector<float> both = addend_;
-            made.addend = made.out = both.data();
-            const Doubles right = expected(made, addend_);
-            run_winograd(*kernel, made, 2, scratch_);
-            expect_near(both, right);
-        }
+    for (const Tried &by : tried()) {
+        WinogradConv made = conv(by);
+        std::vector<float> both = addend_;
+        made.addend = made.out = both.data();
+        const Doubles right = expected(made, addend_);
+        run_winograd(*by.kernel, made, 2, scratch_);
+        expect_near(both, right, by.kernel->bf16);
+    }
+}
+
+// Its sums are those of plain code, which rounds what it multiplies in the same way.
+TEST_P(Winograd, Bf16IsThatOfPlainCode) {
+    if (winograd_bf16() == nullptr)
+        GTEST_SKIP() << "this CPU has no AVX512-BF16";
+    if (GetParam().inputs % 16 != 0)
+        return;
+    WinogradConv made = conv({winograd_bf16(), 2});
+    std::vector<float> got(direct_.size()), right(direct_.size());
+    made.out = got.data();
+    run_winograd(*winograd_bf16(), made, 1, scratch_);
+    made.out = right.data();
+    run_winograd(winograd_portable_bf16(), made, 1, scratch_);
+    const float largest = *std::max_element(right.begin(), right.end());
+    for (std::size_t i = 0; i < right.size(); ++i)
+        ASSERT_NEAR(got[i], right[i], 2e-3 * largest) << "at " << i;
 }
 
 // Planes smaller than a tile and no multiple of one; groups of tiles that are not full; more
@@ -174,20 +206,29 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Winograd,
                                          Shape{2, 3, 2, 16, 48}, Shape{1, 4, 4, 24, 32},
                                          Shape{2, 7, 6, 64, 32}, Shape{1, 5, 9, 40, 16},
                                          Shape{3, 14, 12, 32, 32}, Shape{1, 28, 31, 16, 16},
-                                         Shape{2, 1, 33, 16, 16}, Shape{5, 9, 10, 520, 16}));
+                                         Shape{2, 1, 33, 16, 16}, Shape{5, 9, 10, 520, 16},
+                                         Shape{3, 13, 15, 48, 16}));
 
 TEST(WinogradTile, LargePlanesTakeLargeTilesAndTheSmallestNone) {
-    EXPECT_EQ(best_winograd_tile(56, 48), 4);
-    EXPECT_EQ(best_winograd_tile(28, 24), 4);
-    EXPECT_EQ(best_winograd_tile(14, 12), 2); // the weights of 4x4 tiles cost as much
-    EXPECT_EQ(best_winograd_tile(7, 6), 2);   // or more
-    EXPECT_EQ(best_winograd_tile(1, 1), 0);
-    EXPECT_EQ(best_winograd_tile(3, 3), 0);
+    EXPECT_EQ(best_winograd_tile(56, 48, false), 4);
+    EXPECT_EQ(best_winograd_tile(28, 24, false), 4);
+    EXPECT_EQ(best_winograd_tile(14, 12, false), 2); // the weights of 4x4 tiles cost as much
+    EXPECT_EQ(best_winograd_tile(7, 6, false), 2);   // or more
+    EXPECT_EQ(best_winograd_tile(1, 1, false), 0);
+    EXPECT_EQ(best_winograd_tile(3, 3, false), 0);
+}
+
+TEST(WinogradTile, InBf16AllAreSmall) {
+    EXPECT_EQ(best_winograd_tile(56, 48, true), 2);
+    EXPECT_EQ(best_winograd_tile(7, 6, true), 2);
+    EXPECT_EQ(best_winograd_tile(1, 1, true), 0);
 }
 
 TEST(BestWinograd, IsForCpusForWhichTheLibraryHasNone) {
     const bool ours = cpu_level() == CpuLevel::Avx2;
-    EXPECT_EQ(best_winograd(), ours ? winograd_avx2() : nullptr);
+    EXPECT_EQ(best_winograd(false), ours ? winograd_avx2() : nullptr);
+    EXPECT_EQ(best_winograd(true), cpu_extensions().avx512_bf16 ? winograd_bf16() : nullptr);
+    EXPECT_EQ(winograd_bf16() != nullptr, detected_cpu_extensions().avx512_bf16);
 }
 
 /// A network of 3x3 convolutions, by a plan.
@@ -222,7 +263,7 @@ class WinogradPlan : public testing::Test {
             return {};
         ours_ = 0;
         for (const KernelUse &use : (*plan)->kernels())
-            if (best_winograd() != nullptr && use.kernel == best_winograd()->name)
+            if (use.kernel.rfind("sphere winograd", 0) == 0)
                 ours_ += use.layers;
         return testing_support::run_twice(**plan, x)[0];
     }
@@ -270,13 +311,14 @@ class WinogradPlan : public testing::Test {
         const auto x = testing_support::numbers(kPictures * kChannels * kRows * kPixels, 99);
         const std::vector<float> got = run(x, settings);
         const Doubles right = reference(x);
-        EXPECT_EQ(ours_, best_winograd() == nullptr ? 0 : layers);
+        const bool bf16 = settings.bf16_convolutions;
+        EXPECT_EQ(ours_, best_winograd(bf16) == nullptr ? 0 : layers);
         ASSERT_EQ(got.size(), right.size());
         double largest = 0;
         for (const double y : right)
             largest = std::max(largest, std::abs(y));
         for (std::size_t i = 0; i < right.size(); ++i)
-            ASSERT_NEAR(got[i], right[i], 2e-4 * largest) << "at " << i;
+            ASSERT_NEAR(got[i], right[i], (bf16 ? 0.02 : 2e-4) * largest) << "at " << i;
     }
 
     testing_support::GraphBuilder made_{"made.onnx"};
@@ -316,6 +358,18 @@ TEST_F(WinogradPlan, SumsBeforeAndBehindARelu) {
 TEST_F(WinogradPlan, WhatIsWantedBetweenIsThere) {
     const int a = conv(graph_.input), b = prelu(a);
     check({a, prelu(conv(b), a)}, 2);
+}
+
+// Between others in bf16, which make fp32 for them.
+TEST_F(WinogradPlan, InBf16) {
+    if (!cpu_extensions().avx512_bf16)
+        GTEST_SKIP() << "this CPU has no AVX512-BF16";
+    PlanSettings settings;
+    settings.bf16_convolutions = true;
+    const int a = prelu(conv(graph_.input));
+    const int b = prelu(conv(prelu(conv(a))), a);
+    const int wide = made_.conv(b, {kChannels, 320});
+    check({prelu(conv(prelu(conv(b))), b), wide}, 5, settings);
 }
 
 TEST_F(WinogradPlan, NotInInt8) {

@@ -11,7 +11,10 @@
 #define SPHERE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
 #define SPHERE_AVX512_INLINE                                                                   \
     __attribute__((target("avx512f,avx512bw,avx512vl"), always_inline)) inline
-/// Dot products of bytes, too.
+/// Dot products of bfloat16, and of bytes, too.
+#define SPHERE_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
+#define SPHERE_BF16_INLINE                                                                     \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"), always_inline)) inline
 #define SPHERE_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 #define SPHERE_VNNI_INLINE                                                                     \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"), always_inline)) inline

@@ -3,8 +3,8 @@
 // registers. For the files of convolutions in int8 with that instruction set.
 #pragma once
 
-#include "core/engine/onednn/avx512.h"
 #include "core/engine/onednn/dot.h"
+#include "core/engine/onednn/places_avx512.h"
 
 #include <algorithm>
 #include <array>
@@ -18,38 +18,12 @@ inline constexpr std::int64_t kQuadBytes = kQuad * kDotOutputs; ///< of weights:
 inline constexpr int kTile = 24; ///< pixels: of 32 registers, beside weights and codes
 inline constexpr std::int64_t kStrip = 48; ///< pixels whose sums are made before any goes on
 
-/// Where the pixels of a tile are: eight of them by one register and multiples of others,
-/// which an address can be made of.
-struct Pixels {
-    const std::uint8_t *first, *ninth, *last; ///< the 1st, 9th and 17th
-    std::int64_t one, three, five, seven;     ///< strides
-
-    SPHERE_VNNI_INLINE Pixels(const std::uint8_t *x, std::int64_t stride)
-        : first(x), ninth(x + 8 * stride), last(x + 16 * stride), one(stride),
-          three(3 * stride), five(5 * stride), seven(7 * stride) {
-        // The compiler would make pointers of them again, more than there are registers.
-        asm("" : "+r"(one), "+r"(three), "+r"(five), "+r"(seven));
-    }
-    template <int kPixel> SPHERE_VNNI_INLINE __m512i quad(std::int64_t i) const {
-        constexpr int kNear = kPixel % 8;
-        const std::uint8_t *const from = (kPixel < 8 ? first : kPixel < 16 ? ninth : last) + i;
-        std::int32_t bytes;
-        std::memcpy(&bytes,
-                    kNear == 0   ? from
-                    : kNear == 3 ? from + three
-                    : kNear == 5 ? from + five
-                    : kNear == 6 ? from + 2 * three
-                    : kNear == 7 ? from + seven
-                                 : from + kNear * one,
-                    sizeof bytes);
-        return _mm512_set1_epi32(bytes);
-    }
-};
-
 template <int... kPixel>
-SPHERE_VNNI_INLINE void add_quad(__m512i *sums, const Pixels &x, std::int64_t i,
+SPHERE_VNNI_INLINE void add_quad(__m512i *sums, const Places &x, std::int64_t i,
                                  __m512i weights, std::integer_sequence<int, kPixel...>) {
-    ((sums[kPixel] = _mm512_dpbusd_epi32(sums[kPixel], x.quad<kPixel>(i), weights)), ...);
+    ((sums[kPixel] =
+          _mm512_dpbusd_epi32(sums[kPixel], _mm512_set1_epi32(x.quad<kPixel>(i)), weights)),
+     ...);
 }
 
 /// Sums of kCount pixels, 16 channels.
@@ -63,7 +37,7 @@ SPHERE_VNNI void sum_tile(const DotConv &conv, const std::int8_t *weights,
     const DotWeights &shape = *conv.weights;
     const std::int64_t run = shape.kernel_pixels * shape.inputs; // taps of a row in turn
     const std::int64_t row = conv.x_row;
-    Pixels pixels(x, conv.stride * shape.inputs);
+    Places pixels(x, conv.stride * shape.inputs);
     for (std::int64_t ky = 0; ky < shape.kernel_rows; ++ky) {
         for (std::int64_t i = 0; i < run; i += kDotInputs, weights += 4 * kQuadBytes) {
 #pragma GCC unroll 4
@@ -72,9 +46,7 @@ SPHERE_VNNI void sum_tile(const DotConv &conv, const std::int8_t *weights,
                          _mm512_load_si512(weights + q * kQuadBytes),
                          std::make_integer_sequence<int, kCount>());
         }
-        pixels.first += row;
-        pixels.ninth += row;
-        pixels.last += row;
+        pixels.move(row);
     }
 #pragma GCC unroll 24
     for (int p = 0; p < kCount; ++p)

@@ -83,12 +83,13 @@ std::shared_ptr<const DotWeights> WeightStore::get_dot(int value, const Constant
 }
 
 std::shared_ptr<const WinogradWeights>
-WeightStore::get_winograd(int value, const Constant &constant, std::int64_t tile) {
+WeightStore::get_winograd(int value, const Constant &constant, std::int64_t tile, bool bf16) {
     std::vector<std::shared_ptr<const WinogradWeights>> &kept = winograd_[value];
     for (const auto &weights : kept)
-        if (weights->tile == tile)
+        if (weights->tile == tile && weights->bf16 == bf16)
             return weights;
-    kept.push_back(std::make_shared<const WinogradWeights>(transform_weights(constant, tile)));
+    kept.push_back(
+        std::make_shared<const WinogradWeights>(transform_weights(constant, tile, bf16)));
     return kept.back();
 }
 

@@ -45,7 +45,7 @@ class WeightStore {
     std::shared_ptr<const DotWeights> get_dot(int value, const Constant &constant);
     /// Transformed for tiles of `tile` x `tile`; floats are needed as for get().
     std::shared_ptr<const WinogradWeights> get_winograd(int value, const Constant &constant,
-                                                        std::int64_t tile);
+                                                        std::int64_t tile, bool bf16);
 
   private:
     dnnl::engine engine_;

@@ -17,8 +17,9 @@ PlanBuilder::PlanBuilder(Plan &plan, const Graph &graph, const Shapes &shapes,
                          WeightStore &weights)
     : plan_(plan), graph_(graph), shapes_(shapes), settings_(settings), engine_(engine),
       weights_(weights), conv_type_(settings.bf16_convolutions ? Type::bf16 : Type::f32),
-      gemm_type_(settings.bf16_products ? Type::bf16 : Type::f32), slots_(graph.values.size()),
-      plain_(graph.values.size()), last_use_(graph.values.size(), -1) {
+      gemm_type_(settings.bf16_products ? Type::bf16 : Type::f32), made_type_(conv_type_),
+      slots_(graph.values.size()), plain_(graph.values.size()),
+      last_use_(graph.values.size(), -1) {
     attr_.set_scratchpad_mode(dnnl::scratchpad_mode::user);
 }
 

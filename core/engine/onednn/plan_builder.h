@@ -185,7 +185,8 @@ class PlanBuilder {
     const dnnl::engine &engine_;
     WeightStore &weights_;
     dnnl::memory::data_type conv_type_, gemm_type_;
-    Layout layout_ = Layout::Any; ///< that convolutions are asked for
+    dnnl::memory::data_type made_type_; ///< of what convolutions make
+    Layout layout_ = Layout::Any;       ///< that convolutions are asked for
     dnnl::primitive_attr attr_;
     std::vector<Slot> slots_, plain_;
     std::vector<int> last_use_;

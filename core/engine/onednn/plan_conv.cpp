@@ -125,7 +125,7 @@ dnnl::primitive_attr PlanBuilder::conv_attr(const ConvSpec &spec) {
 PlanBuilder::ConvPd PlanBuilder::direct_convolution(const ConvSpec &spec, Layout layout) const {
     return compat::convolution(engine_, algorithm::convolution_direct,
                                wanted_md(spec.in, conv_type_, layout), weights_md(spec),
-                               bias_md(spec), wanted_md(spec.out, conv_type_, layout),
+                               bias_md(spec), wanted_md(spec.out, made_type_, layout),
                                spec.window, conv_attr(spec));
 }
 

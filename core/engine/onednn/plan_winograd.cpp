@@ -33,20 +33,23 @@ std::int64_t PlanBuilder::winograd_tile(std::size_t conv) const {
         return 0;
     const Dims &in = dims(node.inputs[0]), &w = dims(node.inputs[1]);
     const Dims ones = {1, 1};
+    const bool bf16 = settings_.bf16_convolutions;
     if (node.integer("group", 1) != 1 || w.size() != 4 || w[2] != 3 || w[3] != 3 ||
         node.list("strides", ones) != ones || node.list("dilations", ones) != ones ||
         shapes_.pads[conv] != Dims{1, 1, 1, 1} || w[0] % kWinogradOutputs != 0 ||
-        w[1] % kWinogradInputs != 0 || std::min(w[0], w[1]) < kLeastChannels)
+        w[1] % (bf16 ? 2 * kWinogradInputs : kWinogradInputs) != 0 ||
+        std::min(w[0], w[1]) < kLeastChannels)
         return 0;
-    return best_winograd_tile(in[2], in[3]);
+    return best_winograd_tile(in[2], in[3], bf16);
 }
 
 // They want channels innermost, as chains do. Other convolutions are slower with that: there
-// are none unless they do half of the work, or the others are laid out so anyhow.
+// are none unless they do half of the work, or the others are laid out so anyhow. In bf16 they
+// take and make fp32, and so do the others make what they take.
 void PlanBuilder::plan_winograd(const SoleTakers &takers) {
     const std::size_t count = graph_.nodes.size();
     winograd_.assign(count, nullptr);
-    if (best_winograd() == nullptr || conv_type_ != Type::f32 || settings_.int8 ||
+    if (best_winograd(settings_.bf16_convolutions) == nullptr || settings_.int8 ||
         (layout_ != Layout::Any && layout_ != Layout::Rows))
         return;
     double fit = 0, all = 0;
@@ -65,6 +68,7 @@ void PlanBuilder::plan_winograd(const SoleTakers &takers) {
         return;
     }
     layout_ = Layout::Rows;
+    made_type_ = Type::f32;
     for (std::size_t i = 0; i < count; ++i)
         if (winograd_[i])
             done_at(i, winograd_[i]->last());
@@ -75,10 +79,10 @@ void PlanBuilder::add_winograd(const WinogradNode &nodes) {
     const Node &node = graph_.nodes[nodes.conv], &last = graph_.nodes[nodes.last()];
     const Dims &in = dims(node.inputs[0]), &out = dims(node.output);
     auto step = std::make_unique<Plan::WinogradStep>();
-    step->kernel = best_winograd();
+    step->kernel = best_winograd(settings_.bf16_convolutions);
     WinogradConv &conv = step->conv;
-    conv.weights =
-        weights_.get_winograd(node.inputs[1], *graph_.constant(node.inputs[1]), nodes.tile);
+    conv.weights = weights_.get_winograd(node.inputs[1], *graph_.constant(node.inputs[1]),
+                                         nodes.tile, step->kernel->bf16);
     if (node.has_input(2))
         conv.bias = graph_.constant(node.inputs[2])->floats;
     else
@@ -107,7 +111,7 @@ void PlanBuilder::add_winograd(const WinogradNode &nodes) {
     } else {
         step->out = memory(result(last.output, md));
     }
-    plan_.count("convolution", "fp32", step->kernel->name);
+    plan_.count("convolution", step->kernel->bf16 ? "bf16" : "fp32", step->kernel->name);
     add_own(&Plan::Step::winograd, std::move(step));
 }
 

@@ -33,7 +33,9 @@ Result<PlanSettings> int8_settings(const ResolvedModel &model) {
     return settings;
 }
 
-PlanSettings float_settings(Precision precision) {
+// Left to choose, detectors and landmark models convolve in fp32: nobody has measured where
+// their points go in bf16.
+PlanSettings float_settings(Precision precision, ModelTask task) {
     PlanSettings settings;
     if (precision == Precision::Fp32)
         return settings;
@@ -44,7 +46,8 @@ PlanSettings float_settings(Precision precision) {
         return settings;
     }
     settings.bf16_products = true;
-    settings.bf16_convolutions = bf16_is_faster();
+    settings.bf16_convolutions =
+        bf16_is_faster() && (precision == Precision::Bf16 || task == ModelTask::Embed);
     if (precision == Precision::Bf16 && !settings.bf16_convolutions)
         log(LogLevel::Info,
             "engine onednn: on this CPU fp32 is faster than bf16 for convolutions, "
@@ -53,7 +56,7 @@ PlanSettings float_settings(Precision precision) {
 }
 
 Result<Preparation> fastest(const ResolvedModel &model, const Graph &graph) {
-    PlanSettings floats = float_settings(Precision::Auto);
+    PlanSettings floats = float_settings(Precision::Auto, model.descriptor.task);
     if (int8_weight_bits() == 0)
         return Preparation(floats);
     auto int8 = int8_settings(model);
@@ -93,7 +96,7 @@ Result<Preparation> prepare(const ResolvedModel &model, const Graph &graph,
         precision = Precision::Auto;
     }
     if (precision != Precision::Auto)
-        return Preparation(float_settings(precision));
+        return Preparation(float_settings(precision, model.descriptor.task));
     return fastest(model, graph);
 }
 

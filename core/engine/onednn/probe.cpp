@@ -102,18 +102,14 @@ bool measure() {
     const ThreadCount one(1);
     const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
     auto bf16 = contender(engine, Type::bf16, dnnl::algorithm::convolution_direct);
-    auto direct = contender(engine, Type::f32, dnnl::algorithm::convolution_direct);
-    auto winograd = contender(engine, Type::f32, dnnl::algorithm::convolution_winograd);
-    if (!bf16 || !direct)
+    auto fp32 = contender(engine, Type::f32, dnnl::algorithm::convolution_direct);
+    if (!bf16 || !fp32)
         return false;
     for (int i = 0; i < 5; ++i) { // in turns; the best of five is not a neighbour's doing
         bf16->run();
-        direct->run();
-        if (winograd)
-            winograd->run();
+        fp32->run();
     }
-    const double fp32 = std::min(direct->best(), winograd ? winograd->best() : direct->best());
-    return bf16->best() < fp32;
+    return bf16->best() < fp32->best();
 }
 
 } // namespace

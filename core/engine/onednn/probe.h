@@ -10,7 +10,7 @@ namespace sphere::onednn {
 
 bool cpu_has_bf16();
 
-/// Whether a convolution in bf16 beats the best one in fp32 (Winograd's included). Some CPUs
+/// Whether a direct convolution in bf16 beats one in fp32; so do Winograd's then. Some CPUs
 /// issue the bf16 dot product at a quarter of the rate of others, and without AMX it is then
 /// slower than fp32. Measured once a process, in a few milliseconds.
 bool bf16_is_faster();

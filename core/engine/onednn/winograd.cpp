@@ -3,6 +3,7 @@
 // the reference.
 #include "core/engine/onednn/winograd.h"
 
+#include "core/base/bf16.h"
 #include "core/base/cpu.h"
 
 #include <algorithm>
@@ -48,8 +49,29 @@ float output_matrix(std::int64_t tile, std::int64_t row, std::int64_t column) {
 
 using Square = std::array<float, kWinogradMost>;
 
+void put(float value, float &to) {
+    to = value;
+}
+void put(float value, std::uint16_t &to) {
+    to = nearest_bf16(value);
+}
+float number(float value) {
+    return value;
+}
+float number(std::uint16_t half) {
+    return float_of_bf16(half);
+}
+
+// Where a weight is within those of 16 outputs.
+std::int64_t weight_at(std::int64_t input, std::int64_t output, bool bf16) {
+    return bf16 ? input / 2 * 2 * kWinogradOutputs + output * 2 + input % 2
+                : input * kWinogradOutputs + output;
+}
+
+template <typename Number>
 void portable_input(const WinogradWeights &weights, const float *const *points,
-                    std::int64_t stride, float *to) {
+                    std::int64_t stride, void *made) {
+    auto *const to = static_cast<Number *>(made);
     const std::int64_t side = weights.tile + 2;
     for (std::int64_t k = 0; k < weights.inputs; ++k) {
         Square half{};
@@ -64,18 +86,22 @@ void portable_input(const WinogradWeights &weights, const float *const *points,
                 for (std::int64_t x = 0; x < side; ++x)
                     sum += half[static_cast<std::size_t>(i * side + x)] *
                            input_matrix(weights.tile, j, x);
-                to[(i * side + j) * stride + k] = sum;
+                put(sum, to[(i * side + j) * stride + k]);
             }
     }
 }
 
-void portable_multiply(const float *x, std::int64_t tiles, std::int64_t inputs,
-                       const float *weights, std::int64_t stride, float *sums) {
+template <typename Number>
+void portable_multiply(const void *values, std::int64_t tiles, std::int64_t inputs,
+                       const void *by, std::int64_t stride, float *sums) {
+    const auto *const x = static_cast<const Number *>(values);
+    const auto *const weights = static_cast<const Number *>(by);
     for (std::int64_t t = 0; t < tiles; ++t)
         for (std::int64_t o = 0; o < kWinogradOutputs; ++o) {
             float sum = 0;
             for (std::int64_t k = 0; k < inputs; ++k)
-                sum += x[t * inputs + k] * weights[k * kWinogradOutputs + o];
+                sum += number(x[t * inputs + k]) *
+                       number(weights[weight_at(k, o, sizeof(Number) == 2)]);
             sums[t * stride + o] = sum;
         }
 }
@@ -110,23 +136,25 @@ void portable_output(const WinogradConv &conv, const float *sums, const Winograd
 
 } // namespace
 
-WinogradWeights transform_weights(const Constant &weights, std::int64_t tile) {
+WinogradWeights transform_weights(const Constant &weights, std::int64_t tile, bool bf16) {
     WinogradWeights made;
+    made.bf16 = bf16;
     made.outputs = weights.dims[0];
     made.inputs = weights.dims[1];
     made.tile = tile;
     const std::int64_t side = tile + 2, positions = made.positions();
     made.bytes = allocate_aligned(
-        static_cast<std::size_t>(made.outputs * made.inputs * positions) * sizeof(float));
+        static_cast<std::size_t>(made.outputs * made.inputs * positions * made.value_bytes()));
     if (!made.bytes)
         throw std::bad_alloc();
-    auto *const to = reinterpret_cast<float *>(made.bytes.get());
+    auto *const floats = reinterpret_cast<float *>(made.bytes.get());
+    auto *const halves = reinterpret_cast<std::uint16_t *>(made.bytes.get());
     const float *from = weights.floats.data();
     for (std::int64_t o = 0; o < made.outputs; ++o)
         for (std::int64_t k = 0; k < made.inputs; ++k, from += 9) {
-            float *const at =
-                to + (o / kWinogradOutputs * positions * made.inputs + k) * kWinogradOutputs +
-                o % kWinogradOutputs;
+            const std::int64_t block =
+                o / kWinogradOutputs * positions * made.inputs * kWinogradOutputs;
+            const std::int64_t first = block + weight_at(k, o % kWinogradOutputs, bf16);
             for (std::int64_t i = 0; i < side; ++i) {
                 std::array<double, 3> half{};
                 for (std::int64_t x = 0; x < 3; ++x)
@@ -137,8 +165,11 @@ WinogradWeights transform_weights(const Constant &weights, std::int64_t tile) {
                     double sum = 0;
                     for (std::int64_t x = 0; x < 3; ++x)
                         sum += half[static_cast<std::size_t>(x)] * weights_matrix(tile, j, x);
-                    at[(i * side + j) * made.inputs * kWinogradOutputs] =
+                    const std::int64_t at =
+                        first + (i * side + j) * made.inputs * kWinogradOutputs;
+                    const float value =
                         std::abs(sum) < kNegligible ? 0 : static_cast<float>(sum);
+                    bf16 ? put(value, halves[at]) : put(value, floats[at]);
                 }
             }
         }
@@ -146,16 +177,26 @@ WinogradWeights transform_weights(const Constant &weights, std::int64_t tile) {
 }
 
 const WinogradKernel &winograd_portable() {
-    static constexpr WinogradKernel kKernel = {"sphere winograd portable", &portable_input,
-                                               &portable_multiply, &portable_output};
+    static constexpr WinogradKernel kKernel = {"sphere winograd portable", false,
+                                               &portable_input<float>,
+                                               &portable_multiply<float>, &portable_output};
     return kKernel;
 }
 
-const WinogradKernel *best_winograd() {
+const WinogradKernel &winograd_portable_bf16() {
+    static constexpr WinogradKernel kKernel = {
+        "sphere winograd portable", true, &portable_input<std::uint16_t>,
+        &portable_multiply<std::uint16_t>, &portable_output};
+    return kKernel;
+}
+
+const WinogradKernel *best_winograd(bool bf16) {
+    if (bf16)
+        return cpu_extensions().avx512_bf16 ? winograd_bf16() : nullptr;
     return cpu_level() == CpuLevel::Avx2 ? winograd_avx2() : nullptr;
 }
 
-std::int64_t best_winograd_tile(std::int64_t rows, std::int64_t pixels) {
+std::int64_t best_winograd_tile(std::int64_t rows, std::int64_t pixels, bool bf16) {
     // In products by input and output: reading one weight from memory takes as long as 20, of
     // which 15 pass during products with it.
     const auto time = [](double weights, double products) {
@@ -168,10 +209,10 @@ std::int64_t best_winograd_tile(std::int64_t rows, std::int64_t pixels) {
         return time(static_cast<double>((tile + 2) * (tile + 2)), static_cast<double>(whole));
     };
     const double direct = time(9, 1.2 * static_cast<double>(rows * pixels));
-    const double two = tiled(2), four = tiled(4);
+    const double two = tiled(2), four = bf16 ? two : tiled(4);
     if (direct <= std::min(two, four))
         return 0;
-    return kWorthwhile * two < four ? 2 : 4;
+    return bf16 || kWorthwhile * two < four ? 2 : 4;
 }
 
 } // namespace sphere::onednn

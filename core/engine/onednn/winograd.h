@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Winograd's 3x3 convolutions in fp32 for CPUs on which the library has none: its own need
-// AVX-512. A tile of 4x4 results takes 36 products instead of 144, one of 2x2 16 instead of 36
-// (Lavin & Gray, Fast Algorithms for Convolutional Neural Networks, 2015); weights are 4 or
-// 16/9 times as large.
+// Winograd's 3x3 convolutions where the library has none: in fp32 its own need AVX-512, in bf16
+// it has no such. A tile of 4x4 results takes 36 products instead of 144, one of 2x2 16 instead
+// of 36 (Lavin & Gray, Fast Algorithms for Convolutional Neural Networks, 2015); weights are 4
+// or 16/9 times as large. In bf16 tiles are of 2x2, whose transforms add two numbers at a time:
+// those of 4x4 multiply what rounding has lost tenfold.
 #pragma once
 
 #include "core/engine/onednn/aligned.h"
@@ -23,15 +24,19 @@ inline constexpr std::int64_t kWinogradMost = 36;  ///< positions in a transform
 struct WinogradWeights {
     std::int64_t outputs = 0, inputs = 0;
     std::int64_t tile = 4; ///< 2 or 4: rows and pixels of a tile's results
-    AlignedBytes bytes;    ///< [outputs / 16][(tile + 2)^2][inputs][16 outputs] floats
+    bool bf16 = false;     ///< what is multiplied
+    /// fp32: [outputs / 16][(tile + 2)^2][inputs][16 outputs], bf16: [outputs / 16]
+    /// [(tile + 2)^2][inputs / 2][16 outputs][2 inputs]
+    AlignedBytes bytes;
 
-    const float *floats() const { return reinterpret_cast<const float *>(bytes.get()); }
+    std::int64_t value_bytes() const { return bf16 ? 2 : 4; }
     std::int64_t positions() const { return (tile + 2) * (tile + 2); }
 };
 
-/// `weights` are [outputs][inputs][3][3], outputs a multiple of 16, inputs of 8; `tile` is 2 or
-/// 4. Throws std::bad_alloc.
-WinogradWeights transform_weights(const Constant &weights, std::int64_t tile);
+/// `weights` are [outputs][inputs][3][3], outputs a multiple of 16, inputs of 8, in bf16 of 16;
+/// `tile` is 2 or 4. Throws std::bad_alloc.
+WinogradWeights transform_weights(const Constant &weights, std::int64_t tile,
+                                  bool bf16 = false);
 
 /// out = prelu(convolution of x + bias) + addend, with a border of zeros one pixel wide around
 /// x, so that rows and pixels stay as many. All tensors are dense and channels-last.
@@ -62,25 +67,31 @@ struct WinogradTile {
 /// What computes a convolution.
 struct WinogradKernel {
     const char *name;
-    /// One tile of x: points[positions] are its pixels. Position i goes to to + i * stride.
+    bool bf16; ///< what it multiplies
+    /// One tile of x: points[positions] are its pixels. Position i goes to the place
+    /// i * stride values behind `to`.
     void (*input)(const WinogradWeights &weights, const float *const *points,
-                  std::int64_t stride, float *to);
+                  std::int64_t stride, void *to);
     /// Of one position: sums[t * stride + o] = sum over k of x[t][k] * weights[k][o], for
-    /// 16 outputs o. What is at `weights` + inputs * 16 is wanted next.
-    void (*multiply)(const float *x, std::int64_t tiles, std::int64_t inputs,
-                     const float *weights, std::int64_t stride, float *sums);
+    /// 16 outputs o. What lies behind these weights is wanted next.
+    void (*multiply)(const void *x, std::int64_t tiles, std::int64_t inputs,
+                     const void *weights, std::int64_t stride, float *sums);
     /// One tile from sums[positions][16].
     void (*output)(const WinogradConv &conv, const float *sums, const WinogradTile &to);
 };
 const WinogradKernel &winograd_portable();
+const WinogradKernel &winograd_portable_bf16();
 /// nullptr where the compiler or the CPU has no AVX2 and FMA.
 const WinogradKernel *winograd_avx2();
+/// For tiles of 2x2. nullptr where the compiler or the CPU has no AVX512-BF16.
+const WinogradKernel *winograd_bf16();
 /// The one to use; nullptr where the library does better, or cpu_level() forbids it.
-const WinogradKernel *best_winograd();
+const WinogradKernel *best_winograd(bool bf16);
 
-/// The tile that takes less time for one picture of so many rows and pixels, 2 or 4; 0 where
-/// neither beats a direct convolution. A batch takes the same: weights are in memory once.
-std::int64_t best_winograd_tile(std::int64_t rows, std::int64_t pixels);
+/// The tile that takes less time for one picture of so many rows and pixels, 2 or 4 (in bf16
+/// always 2); 0 where none beats a direct convolution. A batch takes the same: weights are in
+/// memory once.
+std::int64_t best_winograd_tile(std::int64_t rows, std::int64_t pixels, bool bf16);
 
 /// The whole, on `threads` of OpenMP, where it is built in. `scratch` grows to what is needed.
 /// Throws std::bad_alloc.

@@ -77,7 +77,8 @@ SPHERE_AVX2 void input_tile(std::int64_t inputs, const float *const *points,
 }
 
 void input(const WinogradWeights &weights, const float *const *points, std::int64_t stride,
-           float *to) {
+           void *made) {
+    auto *const to = static_cast<float *>(made);
     weights.tile == 4 ? input_tile<4>(weights.inputs, points, stride, to)
                       : input_tile<2>(weights.inputs, points, stride, to);
 }
@@ -110,8 +111,10 @@ SPHERE_AVX2_INLINE void products(const float *x, std::int64_t inputs, const floa
     }
 }
 
-SPHERE_AVX2 void multiply(const float *x, std::int64_t tiles, std::int64_t inputs,
-                          const float *weights, std::int64_t stride, float *sums) {
+SPHERE_AVX2 void multiply(const void *values, std::int64_t tiles, std::int64_t inputs,
+                          const void *by, std::int64_t stride, float *sums) {
+    const auto *x = static_cast<const float *>(values);
+    const auto *const weights = static_cast<const float *>(by);
     const float *next = weights + inputs * kWinogradOutputs;
     for (; tiles >= kGroup; tiles -= kGroup) {
         if (next != nullptr) // two loops without a test each
@@ -187,7 +190,7 @@ void output(const WinogradConv &conv, const float *sums, const WinogradTile &to)
 } // namespace
 
 const WinogradKernel *winograd_avx2() {
-    static constexpr WinogradKernel kKernel = {"sphere winograd avx2", &input, &multiply,
+    static constexpr WinogradKernel kKernel = {"sphere winograd avx2", false, &input, &multiply,
                                                &output};
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kKernel : nullptr;
 }

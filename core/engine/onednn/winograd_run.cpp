@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 namespace sphere::onednn {
 namespace {
@@ -16,7 +17,8 @@ constexpr std::int64_t kGroup = kWinogradGroup;
 // to read the weights.
 constexpr std::int64_t kLeastTiles = 24, kMostTiles = 48;
 constexpr std::int64_t kKept = 36 * 24 * 256; ///< floats of transformed input
-constexpr std::int64_t kPad = 16; ///< floats between positions: they share no set of a cache
+constexpr std::int64_t kPad =
+    16; ///< floats, a cache line, between positions: they share no set
 
 /// A band's share of the work: tiles and blocks of 16 outputs.
 struct Share {
@@ -27,17 +29,19 @@ struct Share {
 class Worker {
   public:
     Worker(const WinogradKernel &kernel, const WinogradConv &conv, float *scratch)
-        : kernel_(kernel), conv_(conv), weights_(*conv.weights), zeros_(scratch),
-          input_(zeros_ + weights_.inputs), sums_(input_ + input_floats(conv)) {}
+        : kernel_(kernel), conv_(conv), weights_(*conv.weights), sums_(scratch),
+          input_(reinterpret_cast<std::uint8_t *>(sums_ + sums_floats(conv))),
+          zeros_(sums_ + sums_floats(conv) + input_floats(conv)) {}
 
     static std::int64_t group(const WinogradConv &conv) {
         const std::int64_t kept = kKept / conv.weights->positions() / conv.weights->inputs;
         return std::min(std::clamp(kept, kLeastTiles, kMostTiles) / kGroup * kGroup,
                         conv.tiles());
     }
+    /// Whole cache lines.
     static std::int64_t scratch_floats(const WinogradConv &conv) {
-        return conv.weights->inputs + input_floats(conv) +
-               group(conv) * conv.weights->positions() * kWinogradOutputs;
+        return (conv.weights->inputs + input_floats(conv) + sums_floats(conv) + kPad - 1) /
+               kPad * kPad;
     }
 
     void run(const Share &share) {
@@ -50,7 +54,7 @@ class Worker {
             const std::int64_t end = share.first_tile + all * (turn + 1) / turns * kGroup;
             const std::int64_t count = std::min(end, share.last_tile) - first;
             for (std::int64_t t = 0; t < count; ++t)
-                transform(first + t, input_ + t * weights_.inputs);
+                transform(first + t, input_ + t * weights_.inputs * value_);
             for (std::int64_t block = share.first_block; block < share.last_block; ++block)
                 make(block, first, count);
         }
@@ -65,7 +69,11 @@ class Worker {
         return group(conv) * conv.weights->inputs + kPad;
     }
     static std::int64_t input_floats(const WinogradConv &conv) {
-        return conv.weights->positions() * stride(conv);
+        constexpr std::int64_t kFloat = sizeof(float);
+        return conv.weights->positions() * stride(conv) * conv.weights->value_bytes() / kFloat;
+    }
+    static std::int64_t sums_floats(const WinogradConv &conv) {
+        return group(conv) * conv.weights->positions() * kWinogradOutputs;
     }
     Place place(std::int64_t tile) const {
         const std::int64_t across = conv_.tiles_across(), down = conv_.tiles_down();
@@ -73,7 +81,7 @@ class Worker {
                 tile % across * weights_.tile};
     }
 
-    void transform(std::int64_t tile, float *to) const {
+    void transform(std::int64_t tile, void *to) const {
         const Place at = place(tile);
         const float *const picture =
             conv_.x + at.picture * conv_.rows * conv_.pixels * weights_.inputs;
@@ -90,11 +98,14 @@ class Worker {
     // 16 channels of the tiles that are transformed.
     void make(std::int64_t block, std::int64_t first, std::int64_t count) const {
         const std::int64_t positions = weights_.positions(), inputs = weights_.inputs;
-        const float *weights =
-            weights_.floats() + block * positions * inputs * kWinogradOutputs;
-        for (std::int64_t i = 0; i < positions; ++i, weights += inputs * kWinogradOutputs)
-            kernel_.multiply(input_ + i * stride(conv_), count, inputs, weights,
-                             positions * kWinogradOutputs, sums_ + i * kWinogradOutputs);
+        const std::int64_t each = inputs * kWinogradOutputs * value_;
+        const auto *const weights =
+            reinterpret_cast<const std::uint8_t *>(weights_.bytes.get()) +
+            block * positions * each;
+        for (std::int64_t i = 0; i < positions; ++i)
+            kernel_.multiply(input_ + i * stride(conv_) * value_, count, inputs,
+                             weights + i * each, positions * kWinogradOutputs,
+                             sums_ + i * kWinogradOutputs);
         for (std::int64_t t = 0; t < count; ++t) {
             const Place at = place(first + t);
             const std::int64_t offset =
@@ -112,7 +123,10 @@ class Worker {
     const WinogradKernel &kernel_;
     const WinogradConv &conv_;
     const WinogradWeights &weights_;
-    float *zeros_, *input_, *sums_;
+    const std::int64_t value_ = weights_.value_bytes(); ///< of what is multiplied
+    float *sums_;
+    std::uint8_t *input_;
+    float *zeros_;
 };
 
 } // namespace
@@ -125,10 +139,16 @@ void run_winograd(const WinogradKernel &kernel, const WinogradConv &conv, int th
     const bool by_tiles = tiles >= wanted * Worker::group(conv);
     const std::int64_t bands = std::min(wanted, by_tiles ? tiles : blocks);
     const std::int64_t each = Worker::scratch_floats(conv);
-    if (scratch.size() < static_cast<std::size_t>(each * bands))
-        scratch.resize(static_cast<std::size_t>(each * bands));
+    const auto wanted_floats = static_cast<std::size_t>(each * bands + kPad);
+    if (scratch.size() < wanted_floats)
+        scratch.resize(wanted_floats);
+    void *start = scratch.data();
+    std::size_t room = scratch.size() * sizeof(float);
+    auto *const lines = static_cast<float *>(
+        std::align(kPad * sizeof(float), wanted_floats * sizeof(float) - kPad * sizeof(float),
+                   start, room));
     const auto band = [&](std::int64_t i) {
-        Worker worker(kernel, conv, scratch.data() + i * each);
+        Worker worker(kernel, conv, lines + i * each);
         if (by_tiles)
             worker.run({tiles * i / bands, tiles * (i + 1) / bands, 0, blocks});
         else
