@@ -441,11 +441,12 @@ TEST_F(Pairs, AStemAndADepthwiseOneAlone) {
 // 1x1 convolutions on codes, with PReLUs, and codes as the result.
 TEST_F(Pairs, CodesInAndOut) {
     const std::int64_t inputs = 32, channels = 48;
-    const std::vector<DotKernel> dots = dot_avx2() == nullptr
-                                            ? std::vector<DotKernel>{&dot_portable}
-                                            : std::vector<DotKernel>{&dot_portable, dot_avx2()};
+    std::vector<const DotKernel *> dots = {&dot_portable()};
+    for (const DotKernel *dot : {dot_avx2(), dot_vnni()})
+        if (dot != nullptr)
+            dots.push_back(dot);
     for (const PairKernel *kernel : kernels())
-        for (const DotKernel dot : dots)
+        for (const DotKernel *dot : dots)
             for (const std::int64_t stride : {1, 2})
                 for (const std::int64_t pixels : {1, 8, 29}) {
                     fill({2, 17, pixels, inputs, channels}, true, true);

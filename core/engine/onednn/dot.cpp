@@ -122,19 +122,20 @@ class Strips {
     std::int64_t a_row_, each_;
 };
 
-void run_strip(DotKernel kernel, const DotConv &conv, std::int64_t block, const Strip &strip) {
+void run_strip(const DotKernel &kernel, const DotConv &conv, const DotBlocks &blocks,
+               const Strip &strip) {
     const RowPass &to = conv.to;
     const std::int64_t pixel = (strip.picture * to.rows + strip.row) * to.pixels + strip.pixel;
-    const std::int64_t y = pixel * to.channels + block * kDotOutputs;
-    const std::int64_t code = strip.picture * to.code_picture() +
-                              (to.top + strip.row) * to.code_row() +
-                              (to.left + strip.pixel) * to.channels + block * kDotOutputs;
-    kernel(conv, block, strip.pixels,
-           conv.x + strip.picture * conv.x_picture +
-               conv.stride * (strip.row * conv.x_row + strip.pixel * conv.weights->inputs),
-           to.addend == nullptr ? nullptr : to.addend + y,
-           to.out == nullptr ? nullptr : to.out + y,
-           to.codes == nullptr ? nullptr : to.codes + code);
+    const std::int64_t y = pixel * to.channels + blocks.first * kDotOutputs;
+    const std::int64_t code =
+        strip.picture * to.code_picture() + (to.top + strip.row) * to.code_row() +
+        (to.left + strip.pixel) * to.channels + blocks.first * kDotOutputs;
+    kernel.row(conv, blocks, strip.pixels,
+               conv.x + strip.picture * conv.x_picture +
+                   conv.stride * (strip.row * conv.x_row + strip.pixel * conv.weights->inputs),
+               to.addend == nullptr ? nullptr : to.addend + y,
+               to.out == nullptr ? nullptr : to.out + y,
+               to.codes == nullptr ? nullptr : to.codes + code);
 }
 
 /// The weights of one output channel in the order of the taps, as codes.
@@ -162,6 +163,34 @@ ChannelCodes codes_of(const float *weights, std::int64_t inputs, std::int64_t ta
         return whole_codes(weights, inputs, taps);
     const Channel channel(weights, inputs, taps);
     return {channel.scale(), channel.codes()};
+}
+
+void portable_row(const DotConv &conv, const DotBlocks &blocks, std::int64_t pixels,
+                  const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes) {
+    const DotWeights &weights = *conv.weights;
+    const std::int64_t inputs = weights.inputs, first = blocks.first * kDotOutputs;
+    RowPass one = conv.to; // of a pixel's sixteen channels
+    one.pixels = 1;
+    one.channels = kDotOutputs;
+    const float *const slopes = conv.slopes.empty() ? nullptr : conv.slopes.data() + first;
+    for (std::int64_t p = 0; p < pixels; ++p, x += conv.stride * inputs) {
+        std::array<std::int32_t, kDotOutputs> sums{};
+        const std::int8_t *w = weights.codes() + first * weights.taps() * inputs;
+        for (std::int64_t ky = 0; ky < weights.kernel_rows; ++ky)
+            for (std::int64_t i = 0; i < weights.kernel_pixels * inputs; i += kQuad)
+                for (std::int32_t &sum : sums)
+                    for (std::int64_t k = 0; k < kQuad; ++k)
+                        sum += x[ky * conv.x_row + i + k] * *w++;
+        std::array<float, kDotOutputs> y{};
+        for (std::size_t o = 0; o < y.size(); ++o)
+            y[o] =
+                static_cast<float>(sums[o]) * conv.scales[static_cast<std::size_t>(first) + o] +
+                conv.bias[static_cast<std::size_t>(first) + o];
+        const std::int64_t at = p * conv.to.channels;
+        row_portable(one, y.data(), slopes, addend == nullptr ? nullptr : addend + at,
+                     out == nullptr ? nullptr : out + at,
+                     codes == nullptr ? nullptr : codes + at);
+    }
 }
 
 } // namespace
@@ -194,44 +223,17 @@ DotWeights pack_dot_weights(const Constant &weights, int bits) {
     return packed;
 }
 
-void dot_portable(const DotConv &conv, std::int64_t block, std::int64_t pixels,
-                  const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes) {
-    const DotWeights &weights = *conv.weights;
-    const std::int64_t inputs = weights.inputs, first = block * kDotOutputs;
-    RowPass one = conv.to; // of a pixel's sixteen channels
-    one.pixels = 1;
-    one.channels = kDotOutputs;
-    const float *const slopes = conv.slopes.empty() ? nullptr : conv.slopes.data() + first;
-    for (std::int64_t p = 0; p < pixels; ++p, x += conv.stride * inputs) {
-        std::array<std::int32_t, kDotOutputs> sums{};
-        const std::int8_t *w = weights.codes() + first * weights.taps() * inputs;
-        for (std::int64_t ky = 0; ky < weights.kernel_rows; ++ky)
-            for (std::int64_t i = 0; i < weights.kernel_pixels * inputs; i += kQuad)
-                for (std::int32_t &sum : sums)
-                    for (std::int64_t k = 0; k < kQuad; ++k)
-                        sum += x[ky * conv.x_row + i + k] * *w++;
-        std::array<float, kDotOutputs> y{};
-        for (std::size_t o = 0; o < y.size(); ++o)
-            y[o] =
-                static_cast<float>(sums[o]) * conv.scales[static_cast<std::size_t>(first) + o] +
-                conv.bias[static_cast<std::size_t>(first) + o];
-        const std::int64_t at = p * conv.to.channels;
-        row_portable(one, y.data(), slopes, addend == nullptr ? nullptr : addend + at,
-                     out == nullptr ? nullptr : out + at,
-                     codes == nullptr ? nullptr : codes + at);
-    }
+const DotKernel &dot_portable() {
+    static constexpr DotKernel kKernel = {"sphere", 1, &portable_row};
+    return kKernel;
 }
 
 // With the library's VNNI held back (ONEDNN_MAX_CPU_ISA) calibrations are of 7 bits, which
 // either kernel takes.
-DotKernel best_dot() {
+const DotKernel *best_dot() {
     if (cpu_extensions().avx512_vnni && int8_weight_bits() >= 7)
         return dot_vnni();
     return cpu_level() == CpuLevel::Avx2 && int8_weight_bits() == 7 ? dot_avx2() : nullptr;
-}
-
-const char *best_dot_name() {
-    return cpu_extensions().avx512_vnni ? "sphere avx512 vnni" : "sphere avx2";
 }
 
 void flatten(DotConv &conv) {
@@ -246,9 +248,9 @@ void flatten(DotConv &conv) {
     to.pictures = to.rows = 1;
 }
 
-// Few weights stay in the cache for all pixels; where they are many, sixteen channels' stay,
-// and the pixels pass by again for the next sixteen.
-void run_dot(DotKernel kernel, const DotConv &conv, int threads) {
+// Few weights stay in the cache for all pixels; where they are many, those of a few channels
+// stay, and the pixels pass by again for the next ones.
+void run_dot(const DotKernel &kernel, const DotConv &conv, int threads) {
     const RowPass &to = conv.to;
     if (to.codes != nullptr)
         for (std::int64_t n = 0; n < to.pictures; ++n)
@@ -263,9 +265,11 @@ void run_dot(DotKernel kernel, const DotConv &conv, int threads) {
         const std::int64_t group =
             few ? std::max<std::int64_t>(kStrip / strips.pixels(), 1) : last - first;
         for (; first < last; first += group)
-            for (std::int64_t block = 0; block < blocks; ++block)
+            for (std::int64_t block = 0; block < blocks; block += kernel.most_blocks)
                 for (std::int64_t s = first; s < std::min(first + group, last); ++s)
-                    run_strip(kernel, conv, block, strips.at(s));
+                    run_strip(kernel, conv,
+                              {block, std::min(kernel.most_blocks, blocks - block)},
+                              strips.at(s));
     };
     run_bands(bands, band);
 }

@@ -54,26 +54,33 @@ struct DotConv {
     RowPass to;                            ///< but for its x and slopes
 };
 
-/// 16 channels from 16 * `block` on of `pixels` results, which are conv.to.channels apart. `x`
-/// is where the first one's window begins; the others point at the first of the 16.
-using DotKernel = void (*)(const DotConv &conv, std::int64_t block, std::int64_t pixels,
-                           const std::uint8_t *x, const float *addend, float *out,
-                           std::uint8_t *codes);
-void dot_portable(const DotConv &conv, std::int64_t block, std::int64_t pixels,
-                  const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes);
+/// Blocks of 16 channels, side by side.
+struct DotBlocks {
+    std::int64_t first = 0, count = 1;
+};
+
+/// What computes a convolution.
+struct DotKernel {
+    const char *name;
+    std::int64_t most_blocks; ///< at a time
+    /// `pixels` results, which are conv.to.channels apart. `x` is where the first one's window
+    /// begins; the others point at the first channel of its blocks.
+    void (*row)(const DotConv &conv, const DotBlocks &blocks, std::int64_t pixels,
+                const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes);
+};
+const DotKernel &dot_portable();
 /// For weights of 7 bits. nullptr where the compiler or the CPU has no AVX2 and FMA.
-DotKernel dot_avx2();
+const DotKernel *dot_avx2();
 /// nullptr where the compiler or the CPU has no AVX-512 VNNI.
-DotKernel dot_vnni();
-/// The one to use, and its name: nullptr where the library does better (AVX-512 without VNNI),
-/// or cpu_level() forbids it.
-DotKernel best_dot();
-const char *best_dot_name();
+const DotKernel *dot_vnni();
+/// The one to use: nullptr where the library does better (AVX-512 without VNNI), or
+/// cpu_level() forbids it.
+const DotKernel *best_dot();
 
 /// A 1x1 convolution whose tensors have no borders becomes one of a single long row.
 void flatten(DotConv &conv);
 
 /// The whole, on `threads` of OpenMP, where it is built in.
-void run_dot(DotKernel kernel, const DotConv &conv, int threads);
+void run_dot(const DotKernel &kernel, const DotConv &conv, int threads);
 
 } // namespace sphere::onednn

@@ -106,9 +106,9 @@ FinishStrip pick_finish(const Ends &ends) {
     }
 }
 
-void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
+void dot_row(const DotConv &conv, const DotBlocks &blocks, std::int64_t pixels,
              const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes) {
-    const std::int64_t first = block * kDotOutputs, step = kStrip * conv.to.channels;
+    const std::int64_t first = blocks.first * kDotOutputs, step = kStrip * conv.to.channels;
     const DotWeights &shape = *conv.weights;
     const auto next = [step](auto *&at) { at = at == nullptr ? nullptr : at + step; };
     Ends ends = {conv.scales.data() + first,
@@ -121,7 +121,7 @@ void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
     alignas(32) std::int32_t sums[kStrip * kDotOutputs];
     for (;; pixels -= kStrip) {
         const std::int64_t count = std::min(kStrip, pixels);
-        tiles::sum_strip(conv, block, count, x, sums);
+        tiles::sum_strip(conv, blocks.first, count, x, sums);
         finish(conv.to, ends, count, sums);
         if (count == pixels)
             return;
@@ -134,8 +134,9 @@ void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
 
 } // namespace
 
-DotKernel dot_avx2() {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &dot_row : nullptr;
+const DotKernel *dot_avx2() {
+    static constexpr DotKernel kKernel = {"sphere avx2", 1, &dot_row};
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kKernel : nullptr;
 }
 
 } // namespace sphere::onednn
@@ -143,7 +144,7 @@ DotKernel dot_avx2() {
 
 namespace sphere::onednn {
 
-DotKernel dot_avx2() {
+const DotKernel *dot_avx2() {
     return nullptr;
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The kernels of a convolution in int8 with AVX-512 VNNI, to values, codes or words: 16
-// channels of 24 pixels stay in registers.
+// The kernels of a convolution in int8 with AVX-512 VNNI, to values, codes or words.
 #include "core/engine/onednn/dot.h"
 
 #if defined(__x86_64__)
@@ -30,27 +29,32 @@ template <bool kBends> struct Values {
     }
 };
 
-/// The first of a strip's values; nullptr = none.
+/// Sums of a strip's pixels, [pixels][blocks][16].
+struct Sums {
+    const std::int32_t *first; ///< of one block
+    std::int64_t pixels, step; ///< `step` from one pixel to the next
+};
+
+/// The first of a strip's values, of a block; nullptr = none.
 struct Ends {
     const float *addend;
     float *out;
     std::uint8_t *codes;
 
-    void move(std::int64_t by) {
-        addend = addend == nullptr ? nullptr : addend + by;
-        out = out == nullptr ? nullptr : out + by;
-        codes = codes == nullptr ? nullptr : codes + by;
+    Ends at(std::int64_t i) const {
+        return {addend == nullptr ? nullptr : addend + i, out == nullptr ? nullptr : out + i,
+                codes == nullptr ? nullptr : codes + i};
     }
 };
 
 template <bool kBends, bool kAdds, bool kOut, bool kCodes>
-SPHERE_AVX512 void finish_strip(const DotConv &conv, std::int64_t first, std::int64_t pixels,
-                                const std::int32_t *sums, const Ends &ends) {
+SPHERE_AVX512 void finish_block(const DotConv &conv, std::int64_t first, const Sums &sums,
+                                const Ends &ends) {
     const Values<kBends> values(conv, first);
     const CodesAvx512 by(conv.to.inverse_scale, conv.to.zero);
-    for (std::int64_t p = 0; p < pixels; ++p) {
+    for (std::int64_t p = 0; p < sums.pixels; ++p) {
         const std::int64_t at = p * conv.to.channels;
-        __m512 y = values.of(sums + p * kDotOutputs);
+        __m512 y = values.of(sums.first + p * sums.step);
         if constexpr (kAdds)
             y = _mm512_add_ps(y, _mm512_loadu_ps(ends.addend + at));
         if constexpr (kOut)
@@ -60,32 +64,43 @@ SPHERE_AVX512 void finish_strip(const DotConv &conv, std::int64_t first, std::in
     }
 }
 
-using FinishStrip = void (*)(const DotConv &, std::int64_t, std::int64_t, const std::int32_t *,
-                             const Ends &);
+using FinishBlock = void (*)(const DotConv &, std::int64_t, const Sums &, const Ends &);
 
-template <bool kBends, bool kAdds> FinishStrip finish_to(const Ends &ends) {
+template <bool kBends, bool kAdds> FinishBlock finish_to(const Ends &ends) {
     if (ends.codes == nullptr)
-        return &finish_strip<kBends, kAdds, true, false>;
-    return ends.out == nullptr ? &finish_strip<kBends, kAdds, false, true>
-                               : &finish_strip<kBends, kAdds, true, true>;
+        return &finish_block<kBends, kAdds, true, false>;
+    return ends.out == nullptr ? &finish_block<kBends, kAdds, false, true>
+                               : &finish_block<kBends, kAdds, true, true>;
 }
 
-template <bool kBends> FinishStrip finish_of(const Ends &ends) {
+template <bool kBends> FinishBlock finish_of(const Ends &ends) {
     return ends.addend == nullptr ? finish_to<kBends, false>(ends)
                                   : finish_to<kBends, true>(ends);
 }
 
-void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
-             const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes) {
-    Ends ends = {addend, out, codes};
-    const FinishStrip finish =
+// Blocks that are summed together.
+void dot_blocks(const DotConv &conv, const DotBlocks &blocks, std::int64_t pixels,
+                const std::uint8_t *x, const Ends &ends) {
+    const FinishBlock finish =
         conv.slopes.empty() ? finish_of<false>(ends) : finish_of<true>(ends);
-    alignas(64) std::int32_t sums[kStrip * kDotOutputs];
+    alignas(64) std::int32_t sums[kStrip * vnni::kMostBlocks * kDotOutputs];
     for (std::int64_t p = 0; p < pixels; p += kStrip) {
         const std::int64_t count = std::min(kStrip, pixels - p);
-        vnni::sum_strip(conv, block, count, x + p * conv.stride * conv.weights->inputs, sums);
-        finish(conv, block * kDotOutputs, count, sums, ends);
-        ends.move(count * conv.to.channels);
+        vnni::sum_strip(conv, blocks, count, x + p * conv.stride * conv.weights->inputs, sums);
+        for (std::int64_t b = 0; b < blocks.count; ++b)
+            finish(conv, (blocks.first + b) * kDotOutputs,
+                   {sums + b * kDotOutputs, count, blocks.count * kDotOutputs},
+                   ends.at(p * conv.to.channels + b * kDotOutputs));
+    }
+}
+
+void dot_row(const DotConv &conv, const DotBlocks &blocks, std::int64_t pixels,
+             const std::uint8_t *x, const float *addend, float *out, std::uint8_t *codes) {
+    const Ends ends = {addend, out, codes};
+    for (std::int64_t b = 0; b < blocks.count;) {
+        const std::int64_t some = vnni::blocks_at_a_time(blocks.count - b, pixels);
+        dot_blocks(conv, {blocks.first + b, some}, pixels, x, ends.at(b * kDotOutputs));
+        b += some;
     }
 }
 
@@ -106,7 +121,7 @@ void words_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
     alignas(64) std::int32_t sums[kStrip * kDotOutputs];
     for (std::int64_t p = 0; p < pixels; p += kStrip) {
         const std::int64_t count = std::min(kStrip, pixels - p);
-        vnni::sum_strip(conv, block, count, x + p * conv.stride * conv.weights->inputs, sums);
+        vnni::sum_strip(conv, {block}, count, x + p * conv.stride * conv.weights->inputs, sums);
         finish(conv, block * kDotOutputs, count, sums, out + p * kPairBlock);
     }
 }
@@ -117,8 +132,9 @@ bool has_vnni() {
 
 } // namespace
 
-DotKernel dot_vnni() {
-    return has_vnni() ? &dot_row : nullptr;
+const DotKernel *dot_vnni() {
+    static constexpr DotKernel kKernel = {"sphere avx512 vnni", vnni::kMostBlocks, &dot_row};
+    return has_vnni() ? &kKernel : nullptr;
 }
 
 const WordKernel *words_vnni() {
@@ -139,7 +155,7 @@ const WordKernel *words_vnni() {
 
 namespace sphere::onednn {
 
-DotKernel dot_vnni() {
+const DotKernel *dot_vnni() {
     return nullptr;
 }
 

@@ -312,7 +312,7 @@ class Band {
         if (pair.words)
             chain_.words->dot(*pair.dot, block, pair.pixels, x, words(to));
         else
-            chain_.dot(*pair.dot, block, pair.pixels, x, nullptr, to, nullptr);
+            chain_.dot->row(*pair.dot, {block}, pair.pixels, x, nullptr, to, nullptr);
     }
 
     /// Where row y of what stage i makes goes.

@@ -66,7 +66,7 @@ void dot_row(const DotConv &conv, std::int64_t block, std::int64_t pixels,
     DotConv rows = conv;
     rows.to.channels = kDotOutputs;
     std::vector<float> values(static_cast<std::size_t>(pixels * kDotOutputs));
-    dot_portable(rows, block, pixels, x, nullptr, values.data(), nullptr);
+    dot_portable().row(rows, {block}, pixels, x, nullptr, values.data(), nullptr);
     std::transform(values.begin(), values.end(), out, rounded);
 }
 

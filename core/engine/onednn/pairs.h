@@ -77,7 +77,7 @@ struct PairChain {
     float *out = nullptr;                  ///< one of the two may be nullptr
     std::uint8_t *codes = nullptr;
     Encoding encoding;                 ///< of `codes`
-    DotKernel dot = nullptr;           ///< for pairs that have such a convolution
+    const DotKernel *dot = nullptr;    ///< for pairs that have such a convolution
     const WordKernel *words = nullptr; ///< likewise
     std::int64_t pictures = 0;
     ConvStem stem;

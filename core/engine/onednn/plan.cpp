@@ -174,7 +174,7 @@ void Plan::run_dot_step(DotStep &step) {
     to.addend = static_cast<const float *>(handle(step.addend));
     to.out = static_cast<float *>(handle(step.out));
     to.codes = static_cast<std::uint8_t *>(handle(step.codes));
-    run_dot(step.kernel, step.conv, thread_count());
+    run_dot(*step.kernel, step.conv, thread_count());
 }
 
 void Plan::run_winograd_step(WinogradStep &step) {

@@ -102,7 +102,7 @@ class Plan {
         std::vector<float> scratch;
     };
     struct DotStep { ///< a convolution in int8 of our own
-        DotKernel kernel = nullptr;
+        const DotKernel *kernel = nullptr;
         DotConv conv;
         dnnl::memory x, addend, out, codes;
     };

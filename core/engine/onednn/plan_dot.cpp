@@ -113,7 +113,7 @@ void PlanBuilder::add_dot(std::size_t conv, std::optional<std::size_t> prelu) {
         }
     }
     flatten(step->conv);
-    plan_.count("convolution", "int8", best_dot_name());
+    plan_.count("convolution", "int8", step->kernel->name);
     add_own(&Plan::Step::dot, std::move(step));
 }
 

@@ -338,7 +338,8 @@ void PlanBuilder::count_pair(const Plan::PairStep &step, const ConvPair &pair) {
     if (pair.alone)
         return plan_.count("depthwise", pair.words ? "int16" : "fp32", step.kernel->name);
     plan_.count(pair.pooled ? "1x1, depthwise, pool" : "1x1, depthwise",
-                pair.dot ? "int8" : "fp32", pair.dot ? best_dot_name() : step.kernel->name);
+                pair.dot ? "int8" : "fp32",
+                pair.dot ? step.chain.dot->name : step.kernel->name);
 }
 
 void PlanBuilder::add_chain(const Chain &nodes) {
