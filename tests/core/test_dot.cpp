@@ -240,6 +240,45 @@ INSTANTIATE_TEST_SUITE_P(
                     Shape{1, 5, 4, 80, 192, 3, 1}, Shape{1, 2, 23, 32, 32, 3, 1},
                     Shape{1, 1, 71, 16, 16, 3, 2}));
 
+// A picture is a pixel; its values lie channels innermost, the weights do not.
+TEST(Product, IsThatOfWholePictures) {
+    const std::int64_t pictures = 5, outputs = 80, planes = 32, rows = 3, pixels = 2;
+    std::mt19937 random(8);
+    std::normal_distribution<float> normal;
+    const Constant weights = weights_of({outputs, planes * rows * pixels},
+                                        [&](std::int64_t) { return normal(random); });
+    std::vector<std::uint8_t> x(static_cast<std::size_t>(pictures * planes * rows * pixels));
+    std::generate(x.begin(), x.end(), [&] { return static_cast<std::uint8_t>(random()); });
+    for (const auto &[kernel, bits] : kernels()) {
+        DotConv conv;
+        conv.weights = std::make_shared<const DotWeights>(
+            pack_product_weights(weights.floats, {outputs, planes, rows, pixels}, bits));
+        conv.scales = conv.weights->scales;
+        conv.bias.assign(static_cast<std::size_t>(outputs), 0);
+        conv.x = x.data();
+        conv.to.pictures = conv.to.rows = 1;
+        conv.to.pixels = pictures;
+        conv.to.channels = outputs;
+        std::vector<float> y(static_cast<std::size_t>(pictures * outputs));
+        conv.to.out = y.data();
+        run_dot(*kernel, conv, 1);
+        for (std::int64_t i = 0; i < pictures * outputs; ++i) {
+            const std::int64_t n = i / outputs, o = i % outputs, each = planes * rows * pixels;
+            const float scale = conv.scales[static_cast<std::size_t>(o)];
+            std::int64_t sum = 0;
+            for (std::int64_t k = 0; k < each; ++k) { // of pixel k / planes, plane k % planes
+                const int by = code(*conv.weights, o, k, 0);
+                const auto at = static_cast<std::size_t>(o * each + k % planes * rows * pixels +
+                                                         k / planes);
+                ASSERT_NEAR(static_cast<float>(by) * scale, weights.floats[at], 1.6F * scale);
+                sum += by * x[static_cast<std::size_t>(n * each + k)];
+            }
+            ASSERT_FLOAT_EQ(y[static_cast<std::size_t>(i)], static_cast<float>(sum) * scale)
+                << kernel->name;
+        }
+    }
+}
+
 /// Pairs all of whose values are whole numbers, so that every kernel gives the same ones.
 class DotPairs : public testing::Test {
   protected:

@@ -193,22 +193,20 @@ void portable_row(const DotConv &conv, const DotBlocks &blocks, std::int64_t pix
     }
 }
 
-} // namespace
-
-DotWeights pack_dot_weights(const Constant &weights, int bits) {
+DotWeights pack(const std::vector<float> &weights, const Dims &dims, int bits) {
     DotWeights packed;
-    packed.outputs = weights.dims[0];
-    packed.inputs = weights.dims[1];
-    packed.kernel_rows = weights.dims[2];
-    packed.kernel_pixels = weights.dims[3];
-    packed.bytes = allocate_aligned(weights.floats.size());
+    packed.outputs = dims[0];
+    packed.inputs = dims[1];
+    packed.kernel_rows = dims[2];
+    packed.kernel_pixels = dims[3];
+    packed.bytes = allocate_aligned(weights.size());
     if (!packed.bytes)
         throw std::bad_alloc();
     auto *const to = reinterpret_cast<std::int8_t *>(packed.bytes.get());
     const std::int64_t taps = packed.taps(), inputs = packed.inputs;
     for (std::int64_t o = 0; o < packed.outputs; ++o) {
         const ChannelCodes channel =
-            codes_of(weights.floats.data() + o * inputs * taps, inputs, taps, bits);
+            codes_of(weights.data() + o * inputs * taps, inputs, taps, bits);
         std::int8_t *const block =
             to + o / kDotOutputs * taps * inputs * kDotOutputs + o % kDotOutputs * kQuad;
         std::int64_t sum = 0, i = 0;
@@ -220,6 +218,20 @@ DotWeights pack_dot_weights(const Constant &weights, int bits) {
         packed.scales.push_back(channel.scale);
         packed.sums.push_back(static_cast<float>(sum));
     }
+    return packed;
+}
+
+} // namespace
+
+DotWeights pack_dot_weights(const Constant &weights, int bits) {
+    return pack(weights.floats, weights.dims, bits);
+}
+
+// They lie so already: taps in turn, channels of each.
+DotWeights pack_product_weights(const std::vector<float> &weights, const Dims &dims, int bits) {
+    DotWeights packed = pack(weights, dims, bits);
+    packed.inputs *= packed.taps();
+    packed.kernel_rows = packed.kernel_pixels = 1;
     return packed;
 }
 
@@ -268,7 +280,7 @@ void run_dot(const DotKernel &kernel, const DotConv &conv, int threads) {
             for (std::int64_t block = 0; block < blocks; block += kernel.most_blocks)
                 for (std::int64_t s = first; s < std::min(first + group, last); ++s)
                     run_strip(kernel, conv,
-                              {block, std::min(kernel.most_blocks, blocks - block)},
+                              {block, std::min(kernel.most_blocks, blocks - block), s == first},
                               strips.at(s));
     };
     run_bands(bands, band);

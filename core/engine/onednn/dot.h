@@ -40,6 +40,9 @@ struct DotWeights {
 /// two 16-bit sums of a group of 16 inputs add up to no more than 128 with either sign: times
 /// 255 that fits. Throws std::bad_alloc.
 DotWeights pack_dot_weights(const Constant &weights, int bits);
+/// Of an inner product, [outputs][planes][rows][pixels], as those of a 1x1 convolution whose
+/// inputs are a whole picture, channels innermost.
+DotWeights pack_product_weights(const std::vector<float> &weights, const Dims &dims, int bits);
 
 /// to.out = prelu(convolution of the codes) + to.addend, and its codes: what RowPass does to
 /// its x. All tensors are channels-last; `x` has the window's border around each picture.
@@ -57,6 +60,7 @@ struct DotConv {
 /// Blocks of 16 channels, side by side.
 struct DotBlocks {
     std::int64_t first = 0, count = 1;
+    bool fresh = false; ///< their first pixels: the weights behind theirs are wanted next
 };
 
 /// What computes a convolution.

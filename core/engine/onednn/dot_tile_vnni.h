@@ -19,14 +19,20 @@ inline constexpr std::int64_t kQuad = 4;
 inline constexpr std::int64_t kQuadBytes = kQuad * kDotOutputs; ///< of weights: a register
 inline constexpr std::int64_t kMostBlocks = 4;
 inline constexpr std::int64_t kStrip = 48; ///< pixels whose sums are made before any goes on
+/// Bytes of weights that may be in the second cache before they are wanted; where they are
+/// more, they are asked for a little ahead.
+inline constexpr std::int64_t kKept = 256 * 1024, kNear = 512;
 
-/// Weights of blocks, a stride apart.
+/// Weights of blocks, a stride apart; those `ahead` are brought into the second cache: they
+/// come from memory while there is something to compute.
 template <int kBlocks>
 SPHERE_VNNI_INLINE void load_weights(__m512i *to, const std::int8_t *weights,
-                                     std::int64_t block) {
+                                     std::int64_t block, std::int64_t ahead) {
 #pragma GCC unroll 4
-    for (int b = 0; b < kBlocks; ++b)
+    for (int b = 0; b < kBlocks; ++b) {
         to[b] = _mm512_load_si512(weights + b * block);
+        _mm_prefetch(weights + b * block + ahead, _MM_HINT_T1);
+    }
 }
 
 template <int kBlocks>
@@ -46,7 +52,7 @@ SPHERE_VNNI_INLINE void add_quad(__m512i *sums, const Places &x, std::int64_t i,
 
 /// Sums of kCount pixels: [pixels][kBlocks][16].
 template <int kBlocks, int kCount>
-SPHERE_VNNI void sum_tile(const DotConv &conv, const std::int8_t *weights,
+SPHERE_VNNI void sum_tile(const DotConv &conv, const std::int8_t *weights, std::int64_t ahead,
                           const std::uint8_t *x, std::int32_t *sums) {
     __m512i tile[kBlocks * kCount];
 #pragma GCC unroll 24
@@ -61,7 +67,7 @@ SPHERE_VNNI void sum_tile(const DotConv &conv, const std::int8_t *weights,
 #pragma GCC unroll 4
             for (int q = 0; q < kDotInputs / kQuad; ++q) {
                 __m512i w[kBlocks];
-                load_weights<kBlocks>(w, weights + q * kQuadBytes, block);
+                load_weights<kBlocks>(w, weights + q * kQuadBytes, block, ahead);
                 add_quad<kBlocks>(tile, pixels, i + q * kQuad, w,
                                   std::make_integer_sequence<int, kCount>());
             }
@@ -71,8 +77,8 @@ SPHERE_VNNI void sum_tile(const DotConv &conv, const std::int8_t *weights,
         _mm512_store_si512(sums + i * kDotOutputs, tile[i]);
 }
 
-using TileFunction = void (*)(const DotConv &, const std::int8_t *, const std::uint8_t *,
-                              std::int32_t *);
+using TileFunction = void (*)(const DotConv &, const std::int8_t *, std::int64_t,
+                              const std::uint8_t *, std::int32_t *);
 
 template <int kBlocks, int... kLess>
 constexpr auto tiles_of(std::integer_sequence<int, kLess...>) {
@@ -82,18 +88,20 @@ constexpr auto tiles_of(std::integer_sequence<int, kLess...>) {
 /// Sums of kBlocks blocks from `first` on, for up to kStrip pixels: [pixels][kBlocks][16], at a
 /// vector.
 template <int kBlocks>
-void sum_blocks(const DotConv &conv, std::int64_t first, std::int64_t pixels,
+void sum_blocks(const DotConv &conv, const DotBlocks &blocks, std::int64_t pixels,
                 const std::uint8_t *x, std::int32_t *sums) {
     constexpr int kTile = kPlaces / kBlocks;
     static constexpr auto kTiles = // by pixels less one
         tiles_of<kBlocks>(std::make_integer_sequence<int, kTile>());
     const DotWeights &shape = *conv.weights;
-    const std::int8_t *const weights =
-        shape.codes() + first * kDotOutputs * shape.taps() * shape.inputs;
+    const std::int64_t block = kDotOutputs * shape.taps() * shape.inputs;
+    const std::int8_t *const weights = shape.codes() + blocks.first * block;
+    std::int64_t ahead = !blocks.fresh ? 0 : kBlocks * block < kKept ? kBlocks * block : kNear;
     const std::int64_t stride = conv.stride * shape.inputs;
     for (std::int64_t left = (pixels + kTile - 1) / kTile; left > 0; --left) {
         const std::int64_t count = (pixels + left - 1) / left; // tiles of about one size
-        kTiles[static_cast<std::size_t>(count) - 1](conv, weights, x, sums);
+        kTiles[static_cast<std::size_t>(count) - 1](conv, weights, ahead, x, sums);
+        ahead = 0;
         pixels -= count;
         x += count * stride;
         sums += count * kBlocks * kDotOutputs;
@@ -111,11 +119,11 @@ inline std::int64_t blocks_at_a_time(std::int64_t blocks, std::int64_t pixels) {
 inline void sum_strip(const DotConv &conv, const DotBlocks &blocks, std::int64_t pixels,
                       const std::uint8_t *x, std::int32_t *sums) {
     if (blocks.count == kMostBlocks)
-        sum_blocks<kMostBlocks>(conv, blocks.first, pixels, x, sums);
+        sum_blocks<kMostBlocks>(conv, blocks, pixels, x, sums);
     else if (blocks.count == 2)
-        sum_blocks<2>(conv, blocks.first, pixels, x, sums);
+        sum_blocks<2>(conv, blocks, pixels, x, sums);
     else
-        sum_blocks<1>(conv, blocks.first, pixels, x, sums);
+        sum_blocks<1>(conv, blocks, pixels, x, sums);
 }
 
 } // namespace sphere::onednn::vnni

@@ -86,7 +86,8 @@ void dot_blocks(const DotConv &conv, const DotBlocks &blocks, std::int64_t pixel
     alignas(64) std::int32_t sums[kStrip * vnni::kMostBlocks * kDotOutputs];
     for (std::int64_t p = 0; p < pixels; p += kStrip) {
         const std::int64_t count = std::min(kStrip, pixels - p);
-        vnni::sum_strip(conv, blocks, count, x + p * conv.stride * conv.weights->inputs, sums);
+        vnni::sum_strip(conv, {blocks.first, blocks.count, blocks.fresh && p == 0}, count,
+                        x + p * conv.stride * conv.weights->inputs, sums);
         for (std::int64_t b = 0; b < blocks.count; ++b)
             finish(conv, (blocks.first + b) * kDotOutputs,
                    {sums + b * kDotOutputs, count, blocks.count * kDotOutputs},
@@ -99,7 +100,8 @@ void dot_row(const DotConv &conv, const DotBlocks &blocks, std::int64_t pixels,
     const Ends ends = {addend, out, codes};
     for (std::int64_t b = 0; b < blocks.count;) {
         const std::int64_t some = vnni::blocks_at_a_time(blocks.count - b, pixels);
-        dot_blocks(conv, {blocks.first + b, some}, pixels, x, ends.at(b * kDotOutputs));
+        dot_blocks(conv, {blocks.first + b, some, blocks.fresh}, pixels, x,
+                   ends.at(b * kDotOutputs));
         b += some;
     }
 }

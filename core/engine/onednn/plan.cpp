@@ -82,6 +82,15 @@ std::shared_ptr<const DotWeights> WeightStore::get_dot(int value, const Constant
     return kept;
 }
 
+std::shared_ptr<const DotWeights> WeightStore::get_product(int value, const Constant &constant,
+                                                           const Dims &dims) {
+    std::shared_ptr<const DotWeights> &kept = dot_[value];
+    if (!kept)
+        kept = std::make_shared<const DotWeights>(
+            pack_product_weights(constant.floats, dims, int8_bits_));
+    return kept;
+}
+
 std::shared_ptr<const WinogradWeights>
 WeightStore::get_winograd(int value, const Constant &constant, std::int64_t tile, bool bf16) {
     std::vector<std::shared_ptr<const WinogradWeights>> &kept = winograd_[value];

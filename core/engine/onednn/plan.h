@@ -43,6 +43,9 @@ class WeightStore {
                           const dnnl::memory::desc &wanted);
     /// For kernels of our own.
     std::shared_ptr<const DotWeights> get_dot(int value, const Constant &constant);
+    /// Of an inner product, seen as `dims`, [outputs][planes][rows][pixels].
+    std::shared_ptr<const DotWeights> get_product(int value, const Constant &constant,
+                                                  const Dims &dims);
     /// Transformed for tiles of `tile` x `tile`; floats are needed as for get().
     std::shared_ptr<const WinogradWeights> get_winograd(int value, const Constant &constant,
                                                         std::int64_t tile, bool bf16);

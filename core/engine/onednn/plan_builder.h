@@ -59,6 +59,8 @@ class PlanBuilder {
     void plan_int8();
     bool fits_dot(std::size_t conv) const;
     void describe_dot(const Node &node, const Dims &pads, Int8Node &made) const;
+    bool fits_product(const Node &gemm) const;
+    void describe_product(const Node &gemm, Int8Node &made) const;
     void plan_preluded(const SoleTakers &takers);
     std::vector<float> slopes_of(const Node &prelu) const; ///< one a channel
     DotConv make_dot(const Node &conv, const Node *prelu, const Int8Node &made) const;

@@ -45,6 +45,26 @@ void PlanBuilder::describe_dot(const Node &node, const Dims &pads, Int8Node &mad
     made.dot = weights_.get_dot(node.inputs[1], *graph_.constant(node.inputs[1]));
 }
 
+// Where several blocks are computed at a time: weights, used once a picture, come from memory
+// as several streams, which is faster than one.
+bool PlanBuilder::fits_product(const Node &gemm) const {
+    const Dims &in = dims(gemm.inputs[0]);
+    return best_dot() != nullptr && best_dot()->most_blocks > 1 && ends_as_rows(gemm) &&
+           (in.size() == 4 || in.size() == 2) && in[1] % kDotInputs == 0 &&
+           dims(gemm.output)[1] % kDotOutputs == 0 &&
+           count_elements(in) / in[0] <= kMostProducts;
+}
+
+void PlanBuilder::describe_product(const Node &gemm, Int8Node &made) const {
+    made.border = {0, 0, 0, 0};
+    made.in = dims(gemm.inputs[0]);
+    made.weights = made.in;
+    made.weights.resize(4, 1);
+    made.weights[0] = dims(gemm.output)[1];
+    made.dot =
+        weights_.get_product(gemm.inputs[1], *graph_.constant(gemm.inputs[1]), made.weights);
+}
+
 // A convolution and its PReLU are one step, which comes where the PReLU is.
 void PlanBuilder::plan_preluded(const SoleTakers &takers) {
     preluded_.resize(graph_.nodes.size());
@@ -82,9 +102,16 @@ DotConv PlanBuilder::make_dot(const Node &conv, const Node *prelu, const Int8Nod
     else if (!conv.post.empty() && conv.post[0].kind == PostOp::Kind::Relu)
         dot.slopes.assign(outputs, conv.post[0].a);
     dot.stride = conv.list("strides", {1, 1})[0];
+    const Dims &out = dims(conv.output);
+    if (conv.op == "Gemm") { // each picture is a pixel
+        dot.to.pictures = dot.to.rows = 1;
+        dot.to.pixels = out[0];
+        dot.to.channels = out[1];
+        return dot;
+    }
     dot.x_row = made.in[3] * made.in[1];
     dot.x_picture = made.in[2] * dot.x_row;
-    shape_rows(dot.to, dims(conv.output), Layout::Rows);
+    shape_rows(dot.to, out, Layout::Rows);
     return dot;
 }
 
@@ -95,7 +122,8 @@ void PlanBuilder::add_dot(std::size_t conv, std::optional<std::size_t> prelu) {
     step->kernel = best_dot();
     step->conv = make_dot(node, prelu ? &last : nullptr, made);
     step->x = memory(codes_of(node.inputs[0], made));
-    const Md md(dims(last.output), Type::f32, Tag::nhwc);
+    const Dims &out = dims(last.output);
+    const Md md(out, Type::f32, out.size() == 4 ? Tag::nhwc : Tag::nc);
     std::optional<Slot> addend;
     if (last.addend >= 0) {
         addend = as(slot(last.addend), md);
@@ -113,7 +141,8 @@ void PlanBuilder::add_dot(std::size_t conv, std::optional<std::size_t> prelu) {
         }
     }
     flatten(step->conv);
-    plan_.count("convolution", "int8", step->kernel->name);
+    plan_.count(node.op == "Gemm" ? "inner_product" : "convolution", "int8",
+                step->kernel->name);
     add_own(&Plan::Step::dot, std::move(step));
 }
 

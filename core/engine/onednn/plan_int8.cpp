@@ -48,6 +48,8 @@ void PlanBuilder::plan_int8() {
                 describe_dot(node, shapes_.pads[i], made);
             else if (node.op == "Conv")
                 describe_conv(node, shapes_.pads[i], made);
+            else if (fits_product(node))
+                describe_product(node, made);
             else
                 describe_gemm(node, made);
         } catch (const dnnl::error &) {
