@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The kernels of a convolution in int8 with AVX-512 VNNI, to values, codes or words.
-#include "core/engine/onednn/dot.h"
+#include "core/engine/onednn/pair_words.h"
 
 #if defined(__x86_64__)
 #include "core/engine/onednn/dot_tile_vnni.h"
-#include "core/engine/onednn/pair_words.h"
 
 namespace sphere::onednn {
 namespace {
