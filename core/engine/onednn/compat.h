@@ -15,6 +15,14 @@ using Md = dnnl::memory::desc;
 using DnnlDims = dnnl::memory::dims;
 inline constexpr auto kForward = dnnl::prop_kind::forward_inference;
 
+/// Whether the library makes use of these instructions: the CPU may have them, and
+/// ONEDNN_MAX_CPU_ISA hold them back. Each instruction set's number has the bits of those that
+/// it includes.
+inline bool uses(dnnl::cpu_isa wanted) {
+    const auto bits = static_cast<unsigned>(wanted);
+    return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
+}
+
 inline void append_eltwise(dnnl::post_ops &ops, dnnl::algorithm kind, float a, float b) {
 #if DNNL_VERSION_MAJOR >= 3
     ops.append_eltwise(kind, a, b);

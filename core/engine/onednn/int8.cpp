@@ -2,7 +2,7 @@
 // Scales of activations and weights.
 #include "core/engine/onednn/int8.h"
 
-#include <oneapi/dnnl/dnnl.hpp>
+#include "core/engine/onednn/compat.h"
 
 #include <algorithm>
 #include <cmath>
@@ -60,15 +60,10 @@ bool can_be_int8(const Graph &graph, const Node &node) {
            weights->dims[0] > 0;
 }
 
-// The library's word, not the CPU's: ONEDNN_MAX_CPU_ISA may hold it back. Each instruction
-// set's number has the bits of those that it includes.
 int int8_weight_bits() {
-    const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-    const auto has = [isa](dnnl::cpu_isa wanted) {
-        const auto bits = static_cast<unsigned>(wanted);
-        return (isa & bits) == bits;
-    };
-    return has(dnnl::cpu_isa::avx512_core_vnni) ? 8 : has(dnnl::cpu_isa::avx2) ? 7 : 0;
+    return compat::uses(dnnl::cpu_isa::avx512_core_vnni) ? 8
+           : compat::uses(dnnl::cpu_isa::avx2)           ? 7
+                                                         : 0;
 }
 
 } // namespace sphere::onednn

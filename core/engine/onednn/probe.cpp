@@ -145,11 +145,7 @@ Result<Race> time_plans(const Graph &graph, const Dims &input, const PlanSetting
 }
 
 bool cpu_has_bf16() {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-    return false;
-#endif
+    return compat::uses(dnnl::cpu_isa::avx512_core_bf16);
 }
 
 bool bf16_is_faster() {

@@ -8,6 +8,7 @@
 
 namespace sphere::onednn {
 
+/// As far as the library uses it.
 bool cpu_has_bf16();
 
 /// Whether a direct convolution in bf16 beats one in fp32; so do Winograd's then. Some CPUs

@@ -193,7 +193,10 @@ const WinogradKernel &winograd_portable_bf16() {
 const WinogradKernel *best_winograd(bool bf16) {
     if (bf16)
         return cpu_extensions().avx512_bf16 ? winograd_bf16() : nullptr;
-    return cpu_level() == CpuLevel::Avx2 ? winograd_avx2() : nullptr;
+    // The library's is for the CPU that there is, whatever cpu_level() says.
+    return cpu_level() == CpuLevel::Avx2 && detected_cpu_level() == CpuLevel::Avx2
+               ? winograd_avx2()
+               : nullptr;
 }
 
 std::int64_t best_winograd_tile(std::int64_t rows, std::int64_t pixels, bool bf16) {
