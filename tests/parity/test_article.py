@@ -74,7 +74,8 @@ class Article(unittest.TestCase):
         eyes = cv2.CascadeClassifier(os.path.join(CASCADES, "haarcascade_eye.xml"))
         with tempfile.TemporaryDirectory() as folder:
             descriptor, net = made_model(folder)
-            done = subprocess.run(["spherectl", "represent", "--json", "--detector", "haar-deepface",
+            # In the article's precision: what auto takes depends on the CPU.
+            done = subprocess.run(["spherectl", "represent", "--json", "--detector", "haar-deepface", "--precision", "fp32",
                                    "--model", descriptor, *paths], capture_output=True, text=True, check=False)
             ours = {image["path"]: image["faces"] for image in json.loads(done.stdout)["images"]}
             upright = turned = 0
