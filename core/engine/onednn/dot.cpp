@@ -5,6 +5,7 @@
 
 #include "core/base/cpu.h"
 #include "core/engine/onednn/bands.h"
+#include "core/engine/onednn/compat.h"
 #include "core/engine/onednn/int8.h"
 
 #include <algorithm>
@@ -244,7 +245,7 @@ const DotKernel &dot_portable() {
 // either kernel takes.
 const DotKernel *best_dot() {
     if (cpu_extensions().avx512_vnni && int8_weight_bits() >= 7)
-        return dot_vnni();
+        return compat::uses_tiles() ? nullptr : dot_vnni();
     return cpu_level() == CpuLevel::Avx2 && int8_weight_bits() == 7 ? dot_avx2() : nullptr;
 }
 

@@ -77,7 +77,7 @@ const DotKernel &dot_portable();
 const DotKernel *dot_avx2();
 /// nullptr where the compiler or the CPU has no AVX-512 VNNI.
 const DotKernel *dot_vnni();
-/// The one to use: nullptr where the library does better (AVX-512 without VNNI), or
+/// The one to use: nullptr where the library does better (AMX; AVX-512 without VNNI), or
 /// cpu_level() forbids it.
 const DotKernel *best_dot();
 

@@ -5,6 +5,7 @@
 
 #include "core/base/bf16.h"
 #include "core/base/cpu.h"
+#include "core/engine/onednn/compat.h"
 
 #include <algorithm>
 #include <array>
@@ -192,7 +193,8 @@ const WinogradKernel &winograd_portable_bf16() {
 
 const WinogradKernel *best_winograd(bool bf16) {
     if (bf16)
-        return cpu_extensions().avx512_bf16 ? winograd_bf16() : nullptr;
+        return cpu_extensions().avx512_bf16 && !compat::uses_tiles() ? winograd_bf16()
+                                                                     : nullptr;
     // The library's is for the CPU that there is, whatever cpu_level() says.
     return cpu_level() == CpuLevel::Avx2 && detected_cpu_level() == CpuLevel::Avx2
                ? winograd_avx2()
