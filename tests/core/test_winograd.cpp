@@ -4,6 +4,7 @@
 #include "core/base/cpu.h"
 #include "core/engine/onednn/compat.h"
 #include "core/engine/onednn/plan.h"
+#include "core/engine/onednn/thread_state.h"
 #include "core/engine/onednn/winograd.h"
 
 #include "tests/support/graph_builder.h"
@@ -256,6 +257,7 @@ class WinogradPlan : public testing::Test {
     void relu(float slope) { made_.relu(slope); }
 
     std::vector<float> run(const std::vector<float> &x, PlanSettings settings = {}) {
+        const ThreadCount alone(1); // ThreadSanitizer knows nothing of the library's threads
         const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
         WeightStore weights(engine);
         auto plan = Plan::make(graph_, {kPictures, kChannels, kRows, kPixels}, settings, engine,
