@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/gallery/entry_sketches.h"
 
+#include "core/base/bf16.h"
+
 #include <algorithm>
 #include <bit>
 
@@ -9,10 +11,6 @@ namespace {
 
 constexpr std::size_t kBits = 256;
 constexpr std::size_t kMeanRows = 20'000; ///< that the mean is taken of
-
-float from_bf16(std::uint16_t half) {
-    return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
-}
 
 using CountDifferences = void (*)(const std::uint64_t *sketches, std::size_t count,
                                   const std::uint64_t *query, std::uint16_t *out);
@@ -74,7 +72,7 @@ void EntrySketches::make(const ExactRows &rows, std::vector<std::uint32_t> entri
     for (std::size_t i = 0; i < sampled; ++i) {
         const std::uint16_t *row = rows.scanned_halves(entries_[i * kept / sampled]);
         for (std::size_t d = 0; d < dims_; ++d)
-            sums[d / group_] += static_cast<double>(from_bf16(row[d]));
+            sums[d / group_] += static_cast<double>(float_of_bf16(row[d]));
     }
     mean_.clear();
     for (const double sum : sums)
@@ -83,7 +81,7 @@ void EntrySketches::make(const ExactRows &rows, std::vector<std::uint32_t> entri
     sketches_.clear();
     for (const std::uint32_t entry : entries_) {
         const std::uint16_t *row = rows.scanned_halves(entry);
-        sketches_.push_back(sketch([row](std::size_t d) { return from_bf16(row[d]); }));
+        sketches_.push_back(sketch([row](std::size_t d) { return float_of_bf16(row[d]); }));
     }
 }
 
